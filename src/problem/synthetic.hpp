@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+
+#include "problem/attention_problem.hpp"
+#include "problem/token_span.hpp"
+
+namespace ringscale::problem {
+
+enum class Tensor : std::uint64_t { query = 1, key = 2, value = 3 };
+
+/// Largest magnitude of a synthetic key or value element: sqrt(3), so that the uniform distribution has variance 1.
+double synthetic_max_magnitude();
+
+/// Factor on the query, so that scores have standard deviation 2: the softmax then differs visibly from block to
+/// block, and a wrong merge cannot hide in the rounding.
+double synthetic_query_factor();
+
+/// One element of a synthetic tensor, uniform in (-sqrt(3), sqrt(3)), the query times its factor; every rank can
+/// make any token's data alone.
+float synthetic_value(std::uint64_t seed, Tensor tensor, std::int64_t batch, std::int64_t token, std::int64_t head,
+                      std::int64_t dim);
+
+/// Fills `destination` with the tokens of `tokens`, [batch, tokens.count(), heads, head_dim] row-major; `heads` is
+/// query_heads for the query and kv_heads for key and value.
+void fill_synthetic(float *destination, std::uint64_t seed, Tensor tensor, const AttentionProblem &problem,
+                    const TokenSet &tokens);
+
+} // namespace ringscale::problem
