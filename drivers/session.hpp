@@ -73,9 +73,12 @@ private:
   std::unique_ptr<Runtime> runtime_;
 };
 
+/// "ringscale 0.1.0 (commit, Kokkos version, compiler, build type)".
+std::string version_line();
+
 void add_common_flags(CLI::App &verb, Session &session, const std::vector<CommonFlag> &flags);
 
-/// A flag's value as CLI11 stores it is checked again by problem::validate; this only refuses what is no integer.
+/// Each verb adds its subcommand and, when chosen, sets session.action.
 void add_attention_verb(CLI::App &program, Session &session);
 void add_ring_verb(CLI::App &program, Session &session);
 void add_calibrate_verb(CLI::App &program, Session &session);

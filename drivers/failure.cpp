@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "drivers/failure.hpp"
+
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <cstdlib>
+#include <exception>
+#include <iostream>
+#include <new>
+#include <thread>
+
+#include "drivers/session.hpp"
+#include "problem/invalid_input.hpp"
+
+namespace ringscale::drivers {
+
+namespace {
+
+void print_line(std::string_view where, std::string_view what) {
+  std::string line;
+  line.reserve(where.size() + what.size() + 16);
+  line.append(where).append(": ");
+  for (const char letter : what) {
+    line += letter == '\n' || letter == '\r' ? ' ' : letter;
+  }
+  line += '\n';
+  std::cerr << line << std::flush;
+}
+
+/// Ends every rank with the same code. Without MPI_Abort, whose own message would be a second line: the launcher
+/// ends the other ranks when one leaves with a code that is not 0.
+[[noreturn]] void end_job(std::string_view where, std::string_view what, int code) {
+  if (launched_rank() != 0) {
+    // Rank 0 nearly always fails with the same words; wait for it to say them once before saying them here.
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  }
+  print_line(where, what);
+  std::cout.flush();
+  _exit(code);
+}
+
+} // namespace
+
+int launched_rank() {
+  constexpr std::array names{"PMI_RANK", "OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID"};
+  for (const char *name : names) {
+    if (const char *value = std::getenv(name); value != nullptr && *value != '\0') {
+      return std::atoi(value);
+    }
+  }
+  return 0;
+}
+
+void print_failure(std::string_view where, std::string_view what) {
+  if (launched_rank() == 0) {
+    print_line(where, what);
+  }
+}
+
+int run_guarded(Session &session, const std::string &verb) {
+  const std::string where = "ringscale " + verb;
+  try {
+    return session.action();
+  } catch (const problem::InvalidInput &error) {
+    end_job(where, error.what(), exit_usage);
+  } catch (const std::bad_alloc &) {
+    end_job(where, "out of memory; use fewer tokens, more ranks, or the streamed kernel", exit_invalid);
+  } catch (const std::exception &error) {
+    end_job(where, error.what(), exit_invalid);
+  }
+}
+
+} // namespace ringscale::drivers

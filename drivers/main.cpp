@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <CLI/CLI.hpp>
+
+#include <cstdlib>
+#include <iostream>
+
+#include "drivers/failure.hpp"
+#include "drivers/session.hpp"
+
+namespace {
+
+using ringscale::drivers::Session;
+
+/// CLI11's own words, made into one line that says where to look further.
+int report_usage_error(const CLI::App &program, const CLI::ParseError &error) {
+  std::string where = "ringscale";
+  for (const CLI::App *verb : program.get_subcommands()) {
+    where += " " + verb->get_name();
+  }
+  ringscale::drivers::print_failure(where, std::string(error.what()) + " (see " + where + " --help)");
+  return ringscale::drivers::exit_usage;
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+  Session session(argc, argv);
+  CLI::App program("ringscale runs ring attention on MPI ranks, calibrates a simulator on those runs, and judges\n"
+                   "published scaling claims with evidence.",
+                   "ringscale");
+  program.set_version_flag("--version", ringscale::drivers::version_line());
+  program.require_subcommand(1);
+  program.footer("Exit codes: 0 done and valid, 1 done and invalid, 2 usage or bad input, 75 incomplete (run again "
+                 "with --resume), 124 watchdog.\nRanks: mpiexec -n P ringscale VERB ...");
+  ringscale::drivers::add_attention_verb(program, session);
+  ringscale::drivers::add_ring_verb(program, session);
+  ringscale::drivers::add_calibrate_verb(program, session);
+  ringscale::drivers::add_simulate_verb(program, session);
+  ringscale::drivers::add_sweep_verb(program, session);
+  ringscale::drivers::add_check_verb(program, session);
+  ringscale::drivers::add_info_verb(program, session);
+
+  try {
+    program.parse(argc, argv);
+  } catch (const CLI::Success &success) {
+    // --help and --version: once, however many ranks were started.
+    return ringscale::drivers::launched_rank() == 0 ? program.exit(success) : 0;
+  } catch (const CLI::ParseError &error) {
+    return report_usage_error(program, error);
+  }
+  return ringscale::drivers::run_guarded(session, program.get_subcommands().front()->get_name());
+}

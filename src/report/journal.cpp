@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "report/journal.hpp"
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <stdexcept>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "problem/invalid_input.hpp"
+#include "report/results_document.hpp"
+
+namespace ringscale::report {
+
+namespace {
+
+constexpr const char *schema = "ringscale.journal";
+constexpr int schema_version = 1;
+
+PosixFile open_for_appending(const std::filesystem::path &path) {
+  PosixFile file(::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
+  if (!file.valid()) {
+    throw problem::InvalidInput("cannot write " + path.string() + ": " + std::strerror(errno));
+  }
+  return file;
+}
+
+std::filesystem::path refuse_existing(const std::filesystem::path &path, Journal::Start start) {
+  if (start == Journal::Start::fresh && std::filesystem::exists(path)) {
+    throw problem::InvalidInput(path.string() +
+                                " exists already; add --resume to go on with it, or name another output");
+  }
+  return path;
+}
+
+} // namespace
+
+Journal::Journal(const std::filesystem::path &folder, const std::string &identity, Start start)
+    : path_(file_in(folder)), lock_(folder), file_(open_for_appending(refuse_existing(path_, start))) {
+  read_back(identity);
+}
+
+void Journal::read_back(const std::string &identity) {
+  std::ifstream stream(path_, std::ios::binary);
+  const std::string text{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+  std::size_t begin = 0;
+  std::size_t number = 1;
+  bool has_header = false;
+  for (std::size_t end = text.find('\n'); end != std::string::npos; end = text.find('\n', begin), ++number) {
+    const std::string where = path_.string() + ":" + std::to_string(number);
+    const Json line = parse_json(std::string_view(text).substr(begin, end - begin), where);
+    if (!has_header) {
+      require_schema(line, where, schema, schema_version);
+      const ObjectReader reader(line, where);
+      reader.allow("schema");
+      reader.allow("schema_version");
+      if (reader.text("identity") != identity) {
+        throw problem::InvalidInput(path_.string() + " belongs to another experiment; name another output");
+      }
+      reader.finish();
+      has_header = true;
+    } else {
+      take_line(line, where);
+    }
+    begin = end + 1;
+  }
+  // What follows the last newline was torn by a kill: its point is not finished.
+  if (begin < text.size() && ::ftruncate(file_.descriptor(), static_cast<off_t>(begin)) != 0) {
+    throw problem::InvalidInput("cannot repair " + path_.string() + ": " + std::strerror(errno));
+  }
+  if (!has_header) {
+    Json header = Json::object();
+    header["schema"] = schema;
+    header["schema_version"] = schema_version;
+    header["identity"] = identity;
+    write_line(header);
+    sync_folder(path_.parent_path());
+  }
+}
+
+void Journal::take_line(const Json &line, const std::string &where) {
+  const ObjectReader reader(line, where);
+  if (reader.has("run")) {
+    runs_.push_back(reader.any("run"));
+  } else {
+    const std::string point = reader.text("point");
+    if (!places_.emplace(point, entries_.size()).second) {
+      throw problem::InvalidInput(where + ": the point '" + point + "' stands twice in the journal");
+    }
+    static_cast<void>(reader.object("row"));
+    entries_.push_back({point, reader.any("row")});
+  }
+  reader.finish();
+}
+
+void Journal::append_run(const Json &provenance) {
+  Json line = Json::object();
+  line["run"] = provenance;
+  write_line(line);
+  runs_.push_back(provenance);
+}
+
+void Journal::append_point(const std::string &point, const Json &row) {
+  if (finished(point)) {
+    throw std::logic_error("the point '" + point + "' was about to be written a second time");
+  }
+  Json line = Json::object();
+  line["point"] = point;
+  line["row"] = row;
+  write_line(line);
+  places_.emplace(point, entries_.size());
+  entries_.push_back({point, row});
+}
+
+void Journal::write_line(const Json &line) {
+  if (!file_.write_all(write_json(line, -1) + "\n") || ::fsync(file_.descriptor()) != 0) {
+    throw problem::InvalidInput("cannot write " + path_.string() + ": " + std::strerror(errno));
+  }
+}
+
+} // namespace ringscale::report

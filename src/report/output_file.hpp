@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <filesystem>
+#include <string_view>
+
+namespace ringscale::report {
+
+/// Writes a whole file or nothing, and never over an older one: a temporary file in the same folder, fsync, then
+/// a link under the final name, fsync of the folder. Throws problem::InvalidInput (one line) when the file exists,
+/// the folder is missing or read-only, or the disk is full; nothing is left behind then.
+void write_file_exclusive(const std::filesystem::path &path, std::string_view text);
+
+/// Makes `folder` (and its parents) and checks that a file can be created in it, before hours of work are spent on
+/// what could not be written. Throws problem::InvalidInput otherwise.
+void require_writable_folder(const std::filesystem::path &folder);
+
+} // namespace ringscale::report
