@@ -28,18 +28,14 @@ PosixFile open_for_appending(const std::filesystem::path &path) {
   return file;
 }
 
-std::filesystem::path refuse_existing(const std::filesystem::path &path, Journal::Start start) {
-  if (start == Journal::Start::fresh && std::filesystem::exists(path)) {
-    throw problem::InvalidInput(path.string() +
-                                " exists already; add --resume to go on with it, or name another output");
-  }
-  return path;
-}
-
 } // namespace
 
 Journal::Journal(const std::filesystem::path &folder, const std::string &identity, Start start)
-    : path_(file_in(folder)), lock_(folder), file_(open_for_appending(refuse_existing(path_, start))) {
+    : path_(file_in(folder)), lock_(folder), file_(open_for_appending(path_)) {
+  if (start == Start::fresh && std::filesystem::file_size(path_) > 0) {
+    throw problem::InvalidInput(path_.string() +
+                                " exists already; add --resume to go on with it, or name another output");
+  }
   read_back(identity);
 }
 

@@ -43,9 +43,11 @@ public:
   static constexpr double lowest_number = std::numeric_limits<double>::lowest();
   static constexpr double highest_number = std::numeric_limits<double>::max();
 
-  /// `source` is the file name; the path starts at $.
+  /// `source` is the file name; the path starts at $, or at `path` for an object that was put together from one.
   ObjectReader(const Json &object, std::string source);
+  ObjectReader(const Json &object, std::string source, std::string path);
   ObjectReader(Json &&, std::string) = delete;
+  ObjectReader(Json &&, std::string, std::string) = delete;
 
   /// Whether the key is there; null counts as a value.
   bool has(const std::string &key) const;
@@ -86,7 +88,6 @@ public:
   [[noreturn]] void refuse(const std::string &key, const std::string &reason) const;
 
 private:
-  ObjectReader(const Json &object, std::string source, std::string path);
   const Json *find(const std::string &key) const;
   const Json &require(const std::string &key) const;
   const Json &require_array(const std::string &key) const;

@@ -39,6 +39,14 @@ BuildFacts build_facts() {
   return facts;
 }
 
+std::string version_line() {
+  const BuildFacts facts = build_facts();
+  std::string line = "ringscale ";
+  line.append(facts.version).append(" (commit ").append(facts.commit).append(", ").append(facts.build_type);
+  line.append(", ").append(facts.compiler).append(", Kokkos ").append(facts.kokkos_version).append(")");
+  return line;
+}
+
 RunIdentity begin_run() {
   RunIdentity run;
   run.started_utc = utc_now();

@@ -19,6 +19,9 @@ struct BuildFacts {
 };
 BuildFacts build_facts();
 
+/// "ringscale 0.1.0 (commit ..., Release, GNU 12.2.0, Kokkos 4.7.0)"
+std::string version_line();
+
 /// What only the libraries of a running program know; the drivers fill it, because this room links neither.
 /// Empty texts and zeros mean "not started in this run".
 struct RuntimeFacts {

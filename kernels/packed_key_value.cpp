@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/packed_key_value.hpp"
+
+#include <stdexcept>
+#include <string>
+
+namespace ringscale::kernels {
+
+namespace {
+
+/// One packed key tile and the values of the same tokens, of one head: a league rank is (batch, kv_head, tile).
+struct PackTile {
+  using Policy = Kokkos::TeamPolicy<ExecutionSpace>;
+  using Member = Policy::member_type;
+
+  ConstTensor4 key;
+  ConstTensor4 value;
+  std::int64_t token_begin;
+  std::int64_t token_count;
+  float *packed;
+
+  KOKKOS_FUNCTION void operator()(const Member &member) const {
+    const std::int64_t tiles = padded_tokens(token_count) / key_tile_tokens;
+    const std::int64_t tile = member.league_rank() % tiles;
+    const std::int64_t head_index = member.league_rank() / tiles;
+    const std::int64_t heads = key.extent_int(2);
+    const std::int64_t head_dim = key.extent_int(3);
+    const std::int64_t batch = head_index / heads;
+    const std::int64_t head = head_index % heads;
+    const std::int64_t first = tile * key_tile_tokens;
+    float *packed_keys = packed + head_index * packed_head_elements(token_count, head_dim) + first * head_dim;
+    float *packed_values = packed_keys + padded_tokens(token_count) * head_dim;
+    Kokkos::parallel_for(Kokkos::TeamThreadRange(member, key_tile_tokens), [&](const std::int64_t index) {
+      const bool exists = first + index < token_count;
+      const std::int64_t token = exists ? token_begin + first + index : 0;
+      const float *key_row = exists ? &key(batch, token, head, 0) : nullptr;
+      const float *value_row = exists ? &value(batch, token, head, 0) : nullptr;
+      for (std::int64_t dim = 0; dim < head_dim; ++dim) {
+        packed_keys[dim * key_tile_tokens + index] = exists ? key_row[dim] : 0.0F;
+        packed_values[index * head_dim + dim] = exists ? value_row[dim] : 0.0F;
+      }
+    });
+  }
+};
+
+} // namespace
+
+void pack_key_value(const ExecutionSpace &space, ConstTensor4 key, ConstTensor4 value, std::int64_t token_begin,
+                    std::int64_t token_count, float *packed) {
+  Kokkos::Profiling::ScopedRegion region("ringscale::pack_key_value");
+  for (int axis = 0; axis < 4; ++axis) {
+    if (key.extent(axis) != value.extent(axis)) {
+      throw std::invalid_argument("pack_key_value: key and value differ in shape");
+    }
+  }
+  if (token_begin < 0 || token_count < 0 || token_begin + token_count > static_cast<std::int64_t>(key.extent(1))) {
+    throw std::invalid_argument("pack_key_value: tokens " + std::to_string(token_begin) + " to " +
+                                std::to_string(token_begin + token_count) + " do not lie in the key's " +
+                                std::to_string(key.extent(1)));
+  }
+  const std::int64_t tiles = padded_tokens(token_count) / key_tile_tokens;
+  const auto league = static_cast<int>(static_cast<std::int64_t>(key.extent(0) * key.extent(2)) * tiles);
+  if (league > 0 && key.extent(3) > 0) {
+    Kokkos::parallel_for("ringscale::pack_key_value", PackTile::Policy(space, league, Kokkos::AUTO),
+                         PackTile{key, value, token_begin, token_count, packed});
+  }
+}
+
+} // namespace ringscale::kernels

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <Kokkos_Core.hpp>
+
+#include <cstdint>
+
+#include "kernels/attention_block.hpp"
+
+namespace ringscale::kernels {
+
+/// How the query rows of an AttentionBlock are cut into teams: league = batch x query_heads x blocks.
+struct QueryBlocks {
+  std::int64_t blocks = 0;
+  std::int64_t rows_per_block = 0;
+  std::int64_t query_heads = 0;
+  std::int64_t query_begin = 0;
+  std::int64_t query_end = 0;
+
+  struct Place {
+    std::int64_t batch, head, row_begin, row_end;
+  };
+
+  /// Rows of equal blocks, as large as `most_rows` (a multiple of `granularity`) unless that leaves threads idle.
+  static QueryBlocks cut(const AttentionBlock &block, std::int64_t most_rows, std::int64_t granularity,
+                         std::int64_t concurrency) {
+    QueryBlocks cut;
+    cut.query_heads = block.query.extent_int(2);
+    cut.query_begin = block.query_begin;
+    cut.query_end = block.query_end;
+    const std::int64_t rows = block.query_end - block.query_begin;
+    const std::int64_t heads = block.query.extent_int(0) * cut.query_heads;
+    const std::int64_t smallest = most_rows / 4;
+    // Four teams per thread keep the last round short.
+    while (concurrency > 1 && most_rows / 2 >= smallest && (rows + most_rows - 1) / most_rows * heads < 4 * concurrency) {
+      most_rows /= 2;
+    }
+    most_rows = most_rows < granularity ? granularity : most_rows / granularity * granularity;
+    cut.blocks = (rows + most_rows - 1) / most_rows;
+    const std::int64_t even = cut.blocks == 0 ? 0 : (rows + cut.blocks - 1) / cut.blocks;
+    cut.rows_per_block = (even + granularity - 1) / granularity * granularity;
+    return cut;
+  }
+
+  std::int64_t league_size(std::int64_t batch) const { return batch * query_heads * blocks; }
+
+  /// Later rows first: under a causal mask they are the longest.
+  KOKKOS_INLINE_FUNCTION Place place(std::int64_t league_rank) const {
+    const std::int64_t block = blocks - 1 - league_rank % blocks;
+    const std::int64_t head = league_rank / blocks;
+    const std::int64_t begin = query_begin + block * rows_per_block;
+    const std::int64_t end = begin + rows_per_block;
+    return {head / query_heads, head % query_heads, begin < query_end ? begin : query_end,
+            end < query_end ? end : query_end};
+  }
+};
+
+} // namespace ringscale::kernels

@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <Kokkos_Core.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/attention_block.hpp"
+#include "kernels/tile/host_register_tile.hpp"
+#include "kernels/tile/row_state.hpp"
+
+namespace ringscale::kernels::tile {
+
+/// Tile primitives of host back ends: one thread computes a block of query rows with vector registers. Rows go in
+/// panels, whose weights stay in the first-level cache, over key blocks, which stay in the second-level cache while
+/// all panels of the block read them. HeadDim 0 takes head_dim at run time.
+template <int HeadDim> class HostTile {
+public:
+  static constexpr std::int64_t rows_per_block = 4 * query_tile_tokens;
+  static constexpr std::int64_t rows_per_panel = query_tile_tokens;
+  static constexpr std::int64_t row_granularity = tile_rows;
+  static constexpr std::int64_t key_block_tokens = 256;
+  static constexpr int team_size = 1;
+  static_assert(rows_per_panel % tile_rows == 0 && key_block_tokens % key_tile_tokens == 0);
+  static_assert(key_tile_tokens % (tile_vectors * lanes) == 0);
+
+  static std::int64_t padded_dim(std::int64_t head_dim) { return (head_dim + lanes - 1) / lanes * lanes; }
+
+  /// Scratch of one block; a tail of values is copied there only when head_dim is no multiple of the lanes.
+  static std::size_t scratch_bytes(std::int64_t head_dim) {
+    const std::int64_t padded = padded_dim(head_dim);
+    const std::int64_t value_copy = padded == head_dim ? 0 : key_block_tokens * padded;
+    const std::int64_t floats = 2 * rows_per_block * padded + rows_per_panel * key_block_tokens +
+                                rows_per_block * (lanes + 2) + value_copy;
+    return static_cast<std::size_t>(floats) * sizeof(float) + rows_per_block * sizeof(std::int64_t);
+  }
+
+  template <class Member>
+  HostTile(const Member &member, std::int64_t head_dim)
+      : head_dim_(head_dim), padded_dim_(padded_dim(head_dim)),
+        admitted_(static_cast<std::int64_t *>(
+            member.team_scratch(1).get_shmem_aligned(static_cast<int>(scratch_bytes(head_dim)), 64))) {
+    query_ = reinterpret_cast<float *>(admitted_ + rows_per_block);
+    accumulated_ = query_ + rows_per_block * padded_dim_;
+    weights_ = accumulated_ + rows_per_block * padded_dim_;
+    weight_sum_ = weights_ + rows_per_panel * key_block_tokens;
+    reference_ = weight_sum_ + rows_per_block * lanes;
+    limit_ = reference_ + rows_per_block;
+    value_copy_ = limit_ + rows_per_block;
+  }
+
+  /// Starts a block: `rows` query rows, `row_stride` floats apart, times `factor`. `admitted_keys(row)` must not fall
+  /// from one row to the next.
+  template <class AdmittedKeys>
+  void begin(const float *query, std::int64_t row_stride, std::int64_t rows, float factor,
+             const AdmittedKeys &admitted_keys) {
+    rows_ = rows;
+    padded_rows_ = (rows + tile_rows - 1) / tile_rows * tile_rows;
+    for (std::int64_t row = 0; row < padded_rows_; ++row) {
+      // Rows that only fill a register tile are zero, and admit what the last real row admits.
+      admitted_[row] = row < rows ? admitted_keys(row) : admitted_[rows - 1];
+      reference_[row] = no_reference;
+      limit_[row] = no_reference;
+      store(weight_sum_ + row * lanes, Vector{});
+      for (std::int64_t dim = 0; dim < padded_dim_; ++dim) {
+        query_[row * query_stride() + dim] =
+            row < rows && dim < head_dim_ ? query[row * row_stride + dim] * factor : 0.0F;
+        accumulated_[row * padded_dim_ + dim] = 0.0F;
+      }
+    }
+  }
+
+  std::int64_t most_admitted_keys() const { return rows_ == 0 ? 0 : admitted_[rows_ - 1]; }
+  std::int64_t panels() const { return (padded_rows_ + rows_per_panel - 1) / rows_per_panel; }
+
+  /// Points the tile at keys [key_begin, key_end) of a head's packed span.
+  void begin_keys(const float *packed_keys, const float *values, std::int64_t key_begin, std::int64_t key_end) {
+    key_begin_ = key_begin;
+    key_end_ = key_end;
+    keys_ = packed_keys + key_begin * head_dim();
+    values_ = values + key_begin * head_dim();
+    value_stride_ = head_dim();
+    if (padded_dim_ != head_dim_) {
+      for (std::int64_t key = 0; key < key_end - key_begin; ++key) {
+        for (std::int64_t dim = 0; dim < padded_dim_; ++dim) {
+          value_copy_[key * padded_dim_ + dim] = dim < head_dim_ ? values_[key * head_dim_ + dim] : 0.0F;
+        }
+      }
+      values_ = value_copy_;
+      value_stride_ = padded_dim_;
+    }
+  }
+
+  /// Scores and exponentials of a panel of rows against the keys: weights 2^(score - reference), and their sums.
+  void weights(std::int64_t panel) { for_each_score_tile<true>(panel); }
+
+  /// Scores alone, into panel_weights().
+  void scores(std::int64_t panel) { for_each_score_tile<false>(panel); }
+
+  /// [rows_per_panel][key_block_tokens]: what `weights` or `scores` left, and what `accumulate` reads.
+  float *panel_weights() { return weights_; }
+
+  /// accumulated += weights * values for a panel of rows.
+  void accumulate(std::int64_t panel) {
+    const std::int64_t begin = panel * rows_per_panel;
+    const std::int64_t end = std::min(begin + rows_per_panel, padded_rows_);
+    for (std::int64_t dim = 0; dim < padded_dim(); dim += tile_vectors * lanes) {
+      const std::int64_t vectors = std::min<std::int64_t>(tile_vectors, (padded_dim() - dim) / lanes);
+      for (std::int64_t row = begin; row < end; row += tile_rows) {
+        const std::int64_t last_key = std::min(admitted_[row + tile_rows - 1], key_end_);
+        if (last_key > key_begin_) {
+          accumulate_columns<tile_vectors>(vectors, weights_ + (row - begin) * key_block_tokens, dim,
+                                           last_key - key_begin_, row);
+        }
+      }
+    }
+  }
+
+  /// Writes the finished rows: `output_row(row)` points to head_dim floats, `log_sum_exp(row)` is a reference.
+  template <class OutputRow, class LogSumExp>
+  void finish(Merge merge, const OutputRow &output_row, const LogSumExp &log_sum_exp) {
+    for (std::int64_t row = 0; row < rows_; ++row) {
+      const float held = merge == Merge::replace ? 0.0F : log_sum_exp(row);
+      const RowJoin join =
+          join_row(reference_[row], horizontal_sum(load(weight_sum_ + row * lanes)), held, merge);
+      if (!join.write) {
+        continue;
+      }
+      log_sum_exp(row) = join.log_sum_exp;
+      float *output = output_row(row);
+      const float *accumulated = accumulated_ + row * padded_dim_;
+      for (std::int64_t dim = 0; dim < head_dim_; ++dim) {
+        const float fresh = accumulated[dim] * join.fresh;
+        output[dim] = join.held == 0.0F ? fresh : output[dim] * join.held + fresh;
+      }
+    }
+  }
+
+private:
+  // Where head_dim is known at compile time, so are the strides.
+  std::int64_t head_dim() const { return HeadDim > 0 ? HeadDim : head_dim_; }
+  std::int64_t padded_dim() const { return HeadDim > 0 && HeadDim % lanes == 0 ? HeadDim : padded_dim_; }
+  std::int64_t query_stride() const { return padded_dim(); }
+
+  template <bool Exponentials> void for_each_score_tile(std::int64_t panel) {
+    constexpr std::int64_t tile_keys = tile_vectors * lanes;
+    const std::int64_t begin = panel * rows_per_panel;
+    const std::int64_t end = std::min(begin + rows_per_panel, padded_rows_);
+    const std::int64_t last_key = std::min(admitted_[end - 1], key_end_);
+    for (std::int64_t key = key_begin_; key < last_key; key += tile_keys) {
+      const float *keys = keys_ + (key - key_begin_) / key_tile_tokens * key_tile_tokens * head_dim() +
+                          key % key_tile_tokens;
+      for (std::int64_t row = begin; row < end; row += tile_rows) {
+        if (admitted_[row] >= key + tile_keys) {
+          score_columns<tile_vectors, Exponentials, false>(keys, key, row, begin);
+        } else if (admitted_[row + tile_rows - 1] > key) {
+          const std::int64_t keys_left = admitted_[row + tile_rows - 1] - key;
+          masked_columns<tile_vectors, Exponentials>((keys_left + lanes - 1) / lanes, keys, key, row, begin);
+        }
+      }
+    }
+  }
+
+  template <int Vectors, bool Exponentials>
+  void masked_columns(std::int64_t vectors, const float *keys, std::int64_t key, std::int64_t row,
+                      std::int64_t panel_begin) {
+    if constexpr (Vectors > 1) {
+      if (vectors < Vectors) {
+        masked_columns<Vectors - 1, Exponentials>(vectors, keys, key, row, panel_begin);
+        return;
+      }
+    }
+    score_columns<Vectors, Exponentials, true>(keys, key, row, panel_begin);
+  }
+
+  template <int Vectors, bool Exponentials, bool Masked>
+  __attribute__((noinline)) void score_columns(const float *keys, std::int64_t key, std::int64_t first_row,
+                                               std::int64_t panel_begin) {
+    RegisterTile<Vectors> tile =
+        score_tile<Vectors>(query_ + first_row * query_stride(), query_stride(), keys, head_dim());
+    if constexpr (Masked) {
+      for (int row = 0; row < tile_rows; ++row) {
+        for (int vector = 0; vector < Vectors; ++vector) {
+          tile.values[row][vector] = keep_first(tile.values[row][vector],
+                                                admitted_[first_row + row] - key - vector * lanes, masked_score);
+        }
+      }
+    }
+    float *weights = weights_ + (first_row - panel_begin) * key_block_tokens + (key - key_begin_);
+    if constexpr (!Exponentials) {
+#pragma GCC unroll 8
+      for (int row = 0; row < tile_rows; ++row) {
+#pragma GCC unroll 8
+        for (int vector = 0; vector < Vectors; ++vector) {
+          store(weights + row * key_block_tokens + vector * lanes, tile.values[row][vector]);
+        }
+      }
+    } else {
+      Vector largest[tile_rows];
+#pragma GCC unroll 8
+      for (int row = 0; row < tile_rows; ++row) {
+        largest[row] = tile.values[row][0];
+#pragma GCC unroll 8
+        for (int vector = 1; vector < Vectors; ++vector) {
+          largest[row] = maximum(largest[row], tile.values[row][vector]);
+        }
+      }
+      // Rows are compared one by one: a maximum over rows would let a NaN in one row hide what another one needs.
+      Comparison excess = greater(largest[0], broadcast(limit_[first_row]));
+#pragma GCC unroll 8
+      for (int row = 1; row < tile_rows; ++row) {
+        excess |= greater(largest[row], broadcast(limit_[first_row + row]));
+      }
+      if (__builtin_expect(any(excess), 0)) {
+        for (int row = 0; row < tile_rows; ++row) {
+          raise_reference(first_row + row, horizontal_maximum(largest[row]), weights + row * key_block_tokens,
+                          key - key_begin_);
+        }
+      }
+#pragma GCC unroll 8
+      for (int row = 0; row < tile_rows; ++row) {
+        const Vector reference = broadcast(reference_[first_row + row]);
+        Vector sum = load(weight_sum_ + (first_row + row) * lanes);
+#pragma GCC unroll 8
+        for (int vector = 0; vector < Vectors; ++vector) {
+          const Vector weight = exp2(tile.values[row][vector] - reference);
+          sum += weight;
+          store(weights + row * key_block_tokens + vector * lanes, weight);
+        }
+        store(weight_sum_ + (first_row + row) * lanes, sum);
+      }
+    }
+  }
+
+  /// Moves a row's reference up to `largest` where that exceeds the limit, and rescales what was computed under the
+  /// old one: the accumulated row, the sum, and this key block's weights that were not accumulated yet.
+  __attribute__((noinline, cold)) void raise_reference(std::int64_t row, float largest, float *weights_end,
+                                                       std::int64_t weights_before) {
+    if (!(largest > limit_[row])) {
+      return;
+    }
+    const Vector factor = exp2(broadcast(reference_[row] - largest));
+    reference_[row] = largest;
+    limit_[row] = largest + reference_slack;
+    store(weight_sum_ + row * lanes, load(weight_sum_ + row * lanes) * factor);
+    for (std::int64_t dim = 0; dim < padded_dim_; dim += lanes) {
+      float *accumulated = accumulated_ + row * padded_dim_ + dim;
+      store(accumulated, load(accumulated) * factor);
+    }
+    for (std::int64_t key = -weights_before; key < 0; key += lanes) {
+      store(weights_end + key, load(weights_end + key) * factor);
+    }
+  }
+
+  template <int Vectors>
+  void accumulate_columns(std::int64_t vectors, const float *weights, std::int64_t dim, std::int64_t key_count,
+                          std::int64_t row) {
+    if constexpr (Vectors > 1) {
+      if (vectors < Vectors) {
+        accumulate_columns<Vectors - 1>(vectors, weights, dim, key_count, row);
+        return;
+      }
+    }
+    accumulate_tile<Vectors>(weights, key_block_tokens, values_ + dim,
+                             HeadDim > 0 && HeadDim % lanes == 0 ? HeadDim : value_stride_, key_count,
+                             accumulated_ + row * padded_dim() + dim, padded_dim());
+  }
+
+  static constexpr float masked_score = -__builtin_inff();
+
+  std::int64_t head_dim_;
+  std::int64_t padded_dim_;
+  std::int64_t rows_ = 0;
+  std::int64_t padded_rows_ = 0;
+  std::int64_t *admitted_;        // [rows_per_block] keys that each row admits
+  float *query_ = nullptr;        // [rows_per_block][padded_dim], times scale and log2(e)
+  float *accumulated_ = nullptr;  // [rows_per_block][padded_dim], not normalised
+  float *weights_ = nullptr;      // [rows_per_panel][key_block_tokens]
+  float *weight_sum_ = nullptr;   // [rows_per_block][lanes]
+  float *reference_ = nullptr;    // [rows_per_block]
+  float *limit_ = nullptr;        // [rows_per_block] reference plus slack
+  float *value_copy_ = nullptr;   // [key_block_tokens][padded_dim] where values need padding
+  const float *keys_ = nullptr;
+  const float *values_ = nullptr;
+  std::int64_t value_stride_ = 0;
+  std::int64_t key_begin_ = 0;
+  std::int64_t key_end_ = 0;
+};
+
+} // namespace ringscale::kernels::tile

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "claims/result_rows.hpp"
+
+#include <algorithm>
+#include <system_error>
+
+#include "problem/invalid_input.hpp"
+
+namespace ringscale::claims {
+
+using problem::InvalidInput;
+using report::Json;
+
+namespace {
+
+constexpr int results_version = 1;
+
+ResultRow read_row(const Json &row, const std::string &file, std::size_t index) {
+  const std::string where = file + ": $.rows[" + std::to_string(index) + "]";
+  for (const char *key : {"kind", "verb"}) {
+    if (!row.is_object() || !row.contains(key) || !row[key].is_string()) {
+      throw InvalidInput(where + "." + key + " is missing or no text");
+    }
+  }
+  ResultRow read;
+  read.row = row;
+  try {
+    read.kind = parse_evidence_kind(row["kind"].get<std::string>());
+  } catch (const InvalidInput &error) {
+    throw InvalidInput(where + "." + error.what());
+  }
+  const bool named = row.contains("point") && row["point"].is_string();
+  read.source = file + "#" + (named ? row["point"].get<std::string>() : std::to_string(index));
+  read.valid = !row.contains("verdict") || row["verdict"] == "valid";
+  return read;
+}
+
+} // namespace
+
+bool add_results_document(ResultRows &rows, const Json &document, const std::string &file) {
+  if (!document.is_object() || !document.contains("schema") || !document["schema"].is_string()) {
+    throw InvalidInput(file + ": $.schema is missing; a results folder holds ringscale documents only");
+  }
+  const auto schema = document["schema"].get<std::string>();
+  if (schema != "ringscale.results") {
+    if (!schema.starts_with("ringscale.")) {
+      throw InvalidInput(file + ": $.schema is '" + schema + "'; it must be ringscale.results");
+    }
+    return false;
+  }
+  if (!document.contains("schema_version") || document["schema_version"] != results_version) {
+    throw InvalidInput(file + ": $.schema_version must be " + std::to_string(results_version));
+  }
+  if (!document.contains("rows") || !document["rows"].is_array()) {
+    throw InvalidInput(file + ": $.rows is missing or no array");
+  }
+  const Json &array = document["rows"];
+  for (std::size_t index = 0; index < array.size(); ++index) {
+    rows.rows.push_back(read_row(array[index], file, index));
+  }
+  rows.files.push_back(file);
+  return true;
+}
+
+ResultRows read_results(const std::filesystem::path &folder) {
+  std::error_code error;
+  if (!std::filesystem::is_directory(folder, error)) {
+    throw InvalidInput(folder.string() + ": no such folder; --results takes the folder that a sweep wrote");
+  }
+  std::vector<std::filesystem::path> paths;
+  std::filesystem::directory_iterator entries(folder, error);
+  if (error) {
+    throw InvalidInput(folder.string() + ": cannot be read: " + error.message());
+  }
+  for (const auto &entry : entries) {
+    if (entry.path().extension() == ".json" && entry.is_regular_file(error)) {
+      paths.push_back(entry.path());
+    }
+  }
+  std::sort(paths.begin(), paths.end());
+  ResultRows rows;
+  for (const auto &path : paths) {
+    add_results_document(rows, report::read_json_file(path), path.filename().string());
+  }
+  if (rows.files.empty()) {
+    throw InvalidInput(folder.string() + ": holds no document of schema ringscale.results; run a sweep first");
+  }
+  return rows;
+}
+
+} // namespace ringscale::claims

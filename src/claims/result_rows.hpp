@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "claims/evidence.hpp"
+#include "report/json.hpp"
+
+namespace ringscale::claims {
+
+/// One row of a results document.
+struct ResultRow {
+  report::Json row;
+  std::string source; ///< "file#point"
+  EvidenceKind kind = EvidenceKind::measured;
+  bool valid = true; ///< false when the row's own verdict is "invalid": it is no evidence then
+};
+
+struct ResultRows {
+  std::vector<ResultRow> rows;
+  std::vector<std::string> files; ///< documents read, in order
+};
+
+/// Adds the rows of one document. Documents of another ringscale schema (machine files, verdicts) are passed over;
+/// returns whether rows were read. Throws problem::InvalidInput for a document without schema, a results document
+/// of another version, or a row without kind and verb.
+bool add_results_document(ResultRows &rows, const report::Json &document, const std::string &file);
+
+/// Reads every *.json of a folder (not of its subfolders), in the order of their names. Throws problem::InvalidInput
+/// for a missing folder, a file that is no JSON, or a folder without any results document.
+ResultRows read_results(const std::filesystem::path &folder);
+
+} // namespace ringscale::claims

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "problem/attention_problem.hpp"
+
+namespace ringscale::machine {
+
+/// A number and where it comes from: kind is measured, published or analytic; source says by what or from where.
+struct Number {
+  double value = 0.0;
+  std::string kind = "measured";
+  std::string source;
+};
+
+/// One measured tile: the streamed kernel on `query_tokens` x `key_tokens` of one batch entry. mask none computes every
+/// pair; mask causal is the block on the diagonal (equally many queries and keys, row i admits i + 1 keys).
+struct TileSample {
+  std::int64_t query_tokens = 0;
+  std::int64_t key_tokens = 0;
+  std::int64_t head_dim = 64;
+  problem::Mask mask = problem::Mask::none;
+  double time_s = 0.0;           ///< median of the samples, raised where needed so that time grows with size
+  std::vector<double> samples_s; ///< raw
+};
+
+/// Measured tile times. The samples of one head_dim with mask none form a full grid of query x key tokens.
+struct TileTable {
+  std::int64_t query_heads = 0; ///< of all samples; time is proportional to batch x query_heads
+  std::int64_t kv_heads = 0;
+  std::vector<TileSample> samples;
+};
+
+/// Arithmetic of one element type on a device that cannot be calibrated here.
+struct Arithmetic {
+  std::string dtype; ///< "float32", "float16", "bfloat16"
+  std::int64_t element_bytes = 4;
+  Number peak_flop_per_s;
+  Number efficiency; ///< share of the peak that a good attention kernel reaches on long blocks
+};
+
+/// tile time = launch + max(FLOPs / (peak efficiency), bytes / memory bandwidth, exponentials / rate).
+struct Roofline {
+  std::vector<Arithmetic> arithmetic; ///< the first one is the default
+  Number memory_bandwidth_bytes_per_s;
+  Number exponentials_per_s;
+  Number launch_s;
+};
+
+/// Joining a block's partial with the one kept: fixed + per_element x batch x queries x heads x (head_dim + 1).
+/// `fused` says that the kernel does it and the tile times hold it already; it is then shown but not added.
+struct MergeCost {
+  bool fused = false;
+  Number fixed_s;
+  Number per_element_s;
+};
+
+enum class Level { core, node, rack, fabric };
+
+/// What connects devices of one group: time of a message = latency + per_message_overhead +
+/// bytes / bandwidth x (1 + sharing x (flows - 1)), flows being the ring's concurrent hops in the group.
+struct Link {
+  Level level = Level::node;
+  std::int64_t group_devices = 0; ///< devices that reach each other at this level or a nearer one; 0: all
+  Number latency_s;
+  Number per_message_overhead_s;
+  Number bandwidth_bytes_per_s;
+  Number sharing; ///< 0: every flow has its own bandwidth; 1: the flows of a group divide one
+};
+
+/// Ranks of one node that share its cores: with R ranks of which the equivalent of A compute, compute time is multiplied
+/// by max(1, (A + idle_share (R - A)) / cores) x crowding, and every step takes extra_step_s longer.
+struct CoreSharing {
+  std::int64_t cores = 0; ///< 0: every device has a processor of its own
+  Number idle_share;      ///< share of a core that a waiting rank takes: 0 sleeps, 1 spins
+  Number crowding;        ///< further factor when ranks outnumber cores (switches, cold caches); 1 for none
+  Number extra_step_s;    ///< waiting for one's turn, per step
+};
+
+/// Share of a hop that runs behind compute: 1 hides all, 0 none.
+struct Overlap {
+  Number hidden_fraction;
+  std::vector<double> samples; ///< raw hidden fractions
+};
+
+/// Spread of repeated equal steps on one device.
+struct Jitter {
+  Number relative_standard_deviation;
+  std::vector<double> relative_quantiles; ///< 0, 5, ..., 100 % of time / median
+};
+
+struct DeviceNumbers {
+  Number memory_bytes;
+  Number peak_flop_per_s;
+};
+
+/// What the kernel adds to a device's memory and to its messages.
+struct KernelFootprint {
+  std::int64_t key_tile_tokens = 1; ///< packed blocks are padded to whole tiles of keys
+  std::int64_t workspace_bytes = 0;
+};
+
+/// One ping-pong series kept beside the fit: samples of one message's time one way.
+struct MessageSample {
+  std::int64_t messages = 1;
+  std::int64_t message_bytes = 0;
+  double time_s = 0.0;
+  std::vector<double> samples_s;
+};
+
+/// One real ring that was predicted from fits in which it took no part.
+struct HoldOut {
+  std::int64_t ring_size = 0;
+  std::int64_t tokens = 0;
+  std::int64_t query_heads = 0;
+  std::int64_t kv_heads = 0;
+  std::int64_t head_dim = 0;
+  std::string mask;
+  std::string placement;
+  bool shares_cores = false; ///< more ranks than cores
+  double measured_s = 0.0;
+  std::vector<double> samples_s;
+  double predicted_s = 0.0;
+  double relative_error = 0.0; ///< predicted / measured - 1
+};
+
+struct Machine {
+  std::string name;
+  std::string kind = "measured"; ///< or "published"
+  std::string description;
+  DeviceNumbers device;
+  TileTable tiles;   ///< empty for a published device
+  Roofline roofline; ///< empty for a calibrated one
+  MergeCost merge;
+  Number start_fixed_s;    ///< once before the first step
+  Number start_per_byte_s; ///< once per byte of the rank's own block: packing it
+  Number step_fixed_s;     ///< per step beside tile, merge and hop
+  std::vector<Link> links; ///< near to far; the last one has group_devices 0
+  CoreSharing core_sharing;
+  Overlap overlap;
+  Jitter jitter;
+  KernelFootprint footprint;
+  std::vector<MessageSample> messages;
+  double message_fit_max_relative_residual = 0.0;
+  std::vector<HoldOut> hold_out;
+  double hold_out_median_relative_error = 0.0; ///< of |relative_error|
+  double hold_out_max_relative_error = 0.0;
+};
+
+/// Throws InvalidInput naming the field: an empty name, neither tiles nor roofline or both, a table that is no grid,
+/// a time or bandwidth that is not positive, a share outside [0, 1], no link, a number without its source.
+/// `where` opens the message (a file name).
+void validate(const Machine &machine, const std::string &where);
+
+std::string name(Level level);
+Level parse_level(const std::string &word);
+
+} // namespace ringscale::machine

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "memory/purpose.hpp"
+#include "schedule/ring_schedule.hpp"
+
+namespace ringscale::memory {
+
+/// What a device's kernel adds to the plain tensors: packed keys and values are padded to whole key tiles.
+struct KernelFootprint {
+  std::int64_t key_tile_tokens = 1;
+  std::int64_t workspace_bytes = 0;
+};
+
+/// streamed keeps no scores (online softmax); materialised keeps the score matrix of one span pair.
+enum class KernelKind { streamed, materialised };
+
+std::string_view name(KernelKind kernel);
+KernelKind parse_kernel(std::string_view word);
+
+/// Bytes of the header that travels in front of every block (owner, hop, tokens, checksum).
+inline constexpr std::int64_t block_header_bytes = 64;
+
+/// Bytes of the packed keys and values of `tokens`, without header: every span is padded to whole tiles by itself.
+std::int64_t packed_bytes(const problem::AttentionProblem &attention, const problem::TokenSet &tokens,
+                          const KernelFootprint &footprint);
+
+/// Bytes of a buffer that holds any rank's block, header included: what is sent in a hop at most, and the size of
+/// both block buffers.
+std::int64_t block_buffer_bytes(const schedule::RingProblem &problem, const KernelFootprint &footprint);
+
+/// Score elements the materialised kernel keeps on `rank`: batch x query_heads x rows of its longest query span x
+/// keys of the longest key span of any rank.
+std::int64_t score_elements(const schedule::RingProblem &problem, std::int64_t rank);
+
+/// Bytes `rank` holds at the executor's high-water mark, by purpose, in constant time; equals the ledger to the
+/// byte. Throws InvalidInput for a bad problem or rank.
+MemoryByPurpose closed_form(const schedule::RingProblem &problem, std::int64_t rank, const KernelFootprint &footprint,
+                            KernelKind kernel);
+
+/// A rank whose closed form no other rank exceeds.
+std::int64_t rank_with_most_memory(const schedule::RingProblem &problem);
+
+} // namespace ringscale::memory

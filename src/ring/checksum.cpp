@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ring/checksum.hpp"
+
+#include <Kokkos_BitManipulation.hpp>
+#include <Kokkos_Core.hpp>
+
+namespace ringscale::ring {
+
+std::uint64_t checksum(const kernels::ExecutionSpace &space, const float *data, std::int64_t count,
+                       std::uint64_t first_place) {
+  std::uint64_t sum = 0;
+  Kokkos::parallel_reduce(
+      "ringscale::ring::checksum",
+      Kokkos::RangePolicy<kernels::ExecutionSpace, Kokkos::IndexType<std::int64_t>>(space, 0, count),
+      KOKKOS_LAMBDA(const std::int64_t index, std::uint64_t &partial) {
+        const std::uint64_t bits = Kokkos::bit_cast<std::uint32_t>(data[index]);
+        // Weyl sequence for the place, then a multiply-xorshift-multiply finaliser (as in SplitMix64, one round).
+        std::uint64_t mixed = bits + (first_place + static_cast<std::uint64_t>(index) + 1) * 0x9E3779B97F4A7C15ULL;
+        mixed = (mixed ^ (mixed >> 32)) * 0xD6E8FEB86659FD93ULL;
+        mixed = (mixed ^ (mixed >> 32)) * 0xD6E8FEB86659FD93ULL;
+        partial += mixed ^ (mixed >> 32);
+      },
+      sum);
+  return sum;
+}
+
+} // namespace ringscale::ring

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ring/deadline.hpp"
+
+#include <sched.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <string>
+#include <thread>
+
+namespace ringscale::ring {
+
+namespace {
+
+constexpr int watchdog_exit_code = 124;
+constexpr auto longest_nap = std::chrono::microseconds(500);
+
+[[noreturn]] void end_process(double deadline_s, const Site &site, const Outstanding &outstanding) {
+  const std::string missing = outstanding ? outstanding() : std::string();
+  std::fprintf(stderr, "ringscale watchdog: nothing within %g s: %s%s%s\n", deadline_s, describe(site).c_str(),
+               missing.empty() ? "" : "; outstanding: ", missing.c_str());
+  std::fflush(stderr);
+  std::fflush(stdout);
+  // Neither MPI_Abort, whose exit code depends on the launcher, nor exit, whose handlers may wait for MPI.
+  _exit(watchdog_exit_code);
+}
+
+} // namespace
+
+double now_s() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+void wait_until(const std::function<bool()> &done, double deadline_s, WaitMode mode, const Site &site,
+                const Outstanding &outstanding) {
+  if (done()) {
+    return;
+  }
+  const double begin_s = now_s();
+  auto nap = std::chrono::microseconds(20);
+  while (!done()) {
+    if (deadline_s > 0.0 && !(now_s() - begin_s <= deadline_s)) {
+      end_process(deadline_s, site, outstanding);
+    }
+    if (mode == WaitMode::yield) {
+      sched_yield();
+    } else if (mode == WaitMode::sleep) {
+      std::this_thread::sleep_for(nap);
+      nap = std::min(2 * nap, std::chrono::microseconds(longest_nap));
+    }
+  }
+}
+
+} // namespace ringscale::ring

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/types.hpp"
+#include "problem/synthetic.hpp"
+
+namespace ringscale::ring {
+
+/// Fills `destination`, [batch, tokens.count(), heads, head_dim] in the kernels' memory, with synthetic data; through
+/// a host copy where the host cannot write there.
+void fill_tensor(float *destination, std::uint64_t seed, problem::Tensor tensor,
+                 const problem::AttentionProblem &attention, const problem::TokenSet &tokens);
+
+} // namespace ringscale::ring

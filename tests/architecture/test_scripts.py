@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The shell scripts: their syntax, scripts/setup for a normal user, and the Slurm job with stand-ins for Slurm's commands."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = [ROOT / "scripts" / name for name in ["setup", "test", "reproduce", "lint", "functions.sh"]]
+SCRIPTS += [ROOT / ".ci" / "run", *sorted((ROOT / "experiments" / "batch").glob("*.sh"))]
+SLURM = ROOT / "experiments" / "batch" / "slurm.sh"
+
+
+def write_command(folder, name, body):
+    """An executable shell script `name` in `folder`."""
+    path = Path(folder) / name
+    path.write_text(f"#!/usr/bin/env bash\n{body}\n")
+    path.chmod(0o755)
+
+
+class Syntax(unittest.TestCase):
+    def test_bash_reads_every_script(self):
+        for script in SCRIPTS:
+            with self.subTest(script=script.name):
+                run = subprocess.run(["bash", "-n", str(script)], capture_output=True, text=True)
+                self.assertEqual((run.returncode, run.stderr), (0, ""))
+
+    def test_shellcheck_finds_nothing(self):
+        if not shutil.which("shellcheck"):
+            self.skipTest("no shellcheck")
+        run = subprocess.run(["shellcheck", "-x", *map(str, SCRIPTS)], capture_output=True, text=True, cwd=ROOT)
+        self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
+
+    def test_continuous_integration_calls_the_test_script_and_nothing_else(self):
+        commands = [line for line in (ROOT / ".ci" / "run").read_text().splitlines() if not line.startswith("#")]
+        self.assertEqual(commands[-1], "exec ./scripts/test")
+        self.assertTrue(all(line.startswith(("set ", "cd ", "exec ./scripts/test")) for line in commands), commands)
+
+
+class Setup(unittest.TestCase):
+    """scripts/setup in a copy of the tree, where apt-get and pip must not be called."""
+
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.tree = Path(self.folder.name) / "tree"
+        shutil.copytree(ROOT / "scripts", self.tree / "scripts")
+        self.commands = Path(self.folder.name) / "commands"
+        self.commands.mkdir()
+        write_command(self.commands, "id", "echo 1000")
+        write_command(self.commands, "apt-get", f'touch "{self.folder.name}/installed"; exit 1')
+
+    def run_setup(self, path, **environment):
+        variables = {name: value for name, value in os.environ.items() if name not in ("Kokkos_ROOT", "CMAKE_PREFIX_PATH")}
+        return subprocess.run([str(self.tree / "scripts" / "setup")], capture_output=True, text=True,
+                              env={**variables, "PATH": path, **environment})
+
+    def assert_installed_nothing(self):
+        self.assertFalse((Path(self.folder.name) / "installed").exists())
+        self.assertFalse((self.tree / ".deps" / "kokkos").exists())
+
+    def test_normal_user_with_something_missing_gets_one_line(self):
+        for name in ["bash", "env", "dirname", "basename", "mkdir", "rm", "flock", "sed", "sort", "head", "cat", "cmake"]:
+            (self.commands / name).symlink_to(shutil.which(name))
+        run = self.run_setup(str(self.commands), RINGSCALE_PYTHON="/nonexistent")
+        self.assertEqual(run.returncode, 2, run.stderr)
+        self.assertEqual(len(run.stderr.splitlines()), 1, run.stderr)
+        for name in ["C++20 compiler", "Ninja", "MPI", "apt-get install", "ninja-build", "libmpich-dev"]:
+            self.assertIn(name, run.stderr)
+        self.assertNotIn("CMake", run.stderr)
+        self.assertEqual(run.stdout, "")
+        self.assert_installed_nothing()
+
+    def test_normal_user_with_everything_installs_nothing_and_looks_once(self):
+        kokkos = os.environ.get("RINGSCALE_TEST_KOKKOS")
+        if not kokkos:
+            self.skipTest("RINGSCALE_TEST_KOKKOS is not set")
+        path = f"{self.commands}{os.pathsep}{os.environ['PATH']}"
+        first = self.run_setup(path, Kokkos_ROOT=kokkos)
+        self.assertEqual(first.returncode, 0, first.stderr)
+        self.assertIn("Kokkos at", first.stderr)
+        second = self.run_setup(path, Kokkos_ROOT=kokkos)
+        self.assertEqual((second.returncode, second.stderr), (0, "== setup: nothing to do\n"))
+        self.assert_installed_nothing()
+
+    def test_unknown_argument(self):
+        run = subprocess.run([str(self.tree / "scripts" / "setup"), "--frobnicate"], capture_output=True, text=True)
+        self.assertEqual(run.returncode, 2)
+        self.assertIn("--frobnicate", run.stderr)
+
+
+class SlurmJob(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.log = Path(self.folder.name) / "log"
+        self.log.touch()
+        write_command(self.folder.name, "scontrol", f'echo "scontrol $*" >>"{self.log}"')
+
+    def start(self, left="29:00", step="exit 0", **environment):
+        """The job with squeue printing `left` and srun running `step`."""
+        write_command(self.folder.name, "squeue", f"echo '{left}'")
+        write_command(self.folder.name, "srun", f'echo "srun $*" >>"{self.log}"\n{step}')
+        shutil.copy(Path(self.folder.name) / "srun", Path(self.folder.name) / "mpiexec")
+        variables = {"PATH": f"{self.folder.name}{os.pathsep}{os.environ['PATH']}", "SLURM_JOB_ID": "17",
+                     "SLURM_NTASKS": "4", "OUTPUT": f"{self.folder.name}/out", **environment}
+        return subprocess.Popen(["bash", str(SLURM)], env={**os.environ, **variables}, stdout=subprocess.PIPE,
+                                stderr=subprocess.STDOUT, text=True, cwd=self.folder.name)
+
+    def code(self, **arguments):
+        job = self.start(**arguments)
+        self.output, _ = job.communicate(timeout=60)
+        return job.returncode
+
+    def test_finished_sweep(self):
+        self.assertEqual(self.code(), 0)
+        self.assertIn("sweep experiments/quick.json --output", self.log.read_text())
+        self.assertIn("--mpi=pmi2", self.log.read_text())
+        self.assertNotIn("--resume", self.log.read_text())
+        self.assertNotIn("scontrol", self.log.read_text())
+
+    def test_mpiexec(self):
+        self.assertEqual(self.code(LAUNCHER="mpiexec"), 0)
+        self.assertIn("-n 4 build/release/ringscale sweep", self.log.read_text())
+
+    def test_invalid_result_is_not_run_again(self):
+        for code in ["1", "2"]:
+            self.assertEqual(self.code(step=f"exit {code}"), int(code))
+            self.assertNotIn("scontrol", self.log.read_text())
+
+    def test_incomplete_sweep_is_requeued_and_resumed(self):
+        self.assertEqual(self.code(step="exit 75"), 75)
+        self.assertIn("scontrol requeue 17", self.log.read_text())
+        (Path(self.folder.name) / "out").mkdir()
+        self.assertEqual(self.code(SLURM_RESTART_COUNT="1"), 0)
+        self.assertIn("--resume", self.log.read_text().splitlines()[-1])
+
+    def test_restarts_are_bounded(self):
+        self.assertEqual(self.code(step="exit 75", SLURM_RESTART_COUNT="20"), 75)
+        self.assertNotIn("scontrol", self.log.read_text())
+        self.assertIn("giving up", self.output)
+
+    def test_time_budget(self):
+        for left, budget in [("29:00", 1440), ("1:02:03", 3423), ("2-00:00:00", 172500), ("08:09", 189)]:
+            with self.subTest(left=left):
+                self.log.write_text("")
+                self.assertEqual(self.code(left=left), 0)
+                self.assertIn(f"--time-budget {budget}\n", self.log.read_text() + "\n")
+        self.assertEqual(self.code(left="UNLIMITED"), 0)
+        self.assertNotIn("--time-budget", self.log.read_text().splitlines()[-1])
+
+    def test_too_little_time(self):
+        self.assertEqual(self.code(left="4:59"), 2)
+        self.assertIn("ask for a longer --time", self.output)
+        self.assertEqual(self.log.read_text(), "")
+
+    def test_unknown_launcher(self):
+        self.assertEqual(self.code(LAUNCHER="ssh"), 2)
+        self.assertIn("srun or mpiexec", self.output)
+
+    def signalled(self, step):
+        """The exit code of a job that gets USR1 once its step is running."""
+        job = self.start(step=step)
+        deadline = time.monotonic() + 30
+        while "ready" not in self.log.read_text() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        job.send_signal(signal.SIGUSR1)
+        self.output, _ = job.communicate(timeout=60)
+        return job.returncode
+
+    def test_signal_reaches_the_step_whose_exit_code_counts(self):
+        stop = f'trap \'echo told >>"{self.log}"; exit 75\' USR1; echo ready >>"{self.log}"; while true; do sleep 0.1; done'
+        self.assertEqual(self.signalled(stop), 75)
+        self.assertIn("told", self.log.read_text())
+        self.assertIn("scontrol requeue 17", self.log.read_text())
+
+    def test_step_that_finishes_in_spite_of_the_signal(self):
+        finish = f'trap "" USR1; echo ready >>"{self.log}"; sleep 1; exit 0'
+        self.assertEqual(self.signalled(finish), 0)
+        self.assertNotIn("scontrol", self.log.read_text())
+
+    def test_step_that_the_signal_kills_is_resumed(self):
+        self.assertEqual(self.signalled(f'echo ready >>"{self.log}"; exec sleep 60'), 75)
+        self.assertIn("scontrol requeue 17", self.log.read_text())
+
+
+if __name__ == "__main__":
+    unittest.main()
