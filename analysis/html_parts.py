@@ -35,6 +35,18 @@ def value(entry, depth=0):
     return ", ".join(f"{text(key)} {value(item, depth + 1)}" for key, item in entry.items())
 
 
+def number_with_name(name, entry):
+    """A number in the unit that its name ends in: seconds and bytes are shown as people say them."""
+    if isinstance(entry, (int, float)) and not isinstance(entry, bool):
+        if name.endswith("_per_s"):
+            return text(choose.number(entry))
+        if name.endswith("_s"):
+            return text(choose.seconds(entry))
+        if name.endswith("_bytes"):
+            return text(choose.size(entry))
+    return value(entry)
+
+
 def table(headers, lines, style="", tall=False):
     """headers: (label, cell class) pairs; lines: lists of HTML cells. The table scrolls inside its own frame."""
     head = "".join(f'<th class="{css}">{text(label)}</th>' if css else f"<th>{text(label)}</th>"

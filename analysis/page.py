@@ -2,6 +2,7 @@
 """The report as one HTML page that needs nothing but itself."""
 from pathlib import Path
 
+import claims
 import summary
 import tables
 from html_parts import inline_svg, kind_badge, text, verdict_badge
@@ -46,8 +47,8 @@ def _meanings():
     kinds = "".join(f"<li>{kind_badge(kind)} {text(meaning)}.</li>" for kind, meaning in KIND_MEANING)
     verdicts = "".join(f"<li>{verdict_badge(word)} {text(meaning)}.</li>" for word, meaning in VERDICT_MEANING)
     return (f'<h2 id="reading">How to read it</h2><ul class="plain">{kinds}</ul>'
-            f'<ul class="plain">{verdicts}</ul><p>A margin says how far the evidence lies from the acceptance rule '
-            "of the claim; every margin is explained where the claim says how it was judged. GB is 1e9 bytes, GiB is 2^30.</p>")
+            f'<ul class="plain">{verdicts}</ul><p>A margin says in decades (powers of ten) how far the deciding '
+            "number lies from the end of what the claim allows; it is negative against the claim. GB is 1e9 bytes, GiB is 2^30.</p>")
 
 
 def _warnings(lines):
@@ -73,7 +74,7 @@ def _origin(results):
 
 def build(results, figures, definitions, warnings):
     """The whole page. figures: (name, title, Drawn, SVG text), the best one first."""
-    claims = (tables.claims_table(results) if results.verdicts else
+    judged = (claims.claims_table(results) if results.verdicts else
               "<p>No verdicts in these results. Make them with <code>ringscale check --claims "
               "experiments/claims/headline.json --results DIR</code></p>")
     links = [("claims", "claims"), ("figures", "figures"), ("reading", "how to read it"), ("rows", "rows"),
@@ -93,7 +94,7 @@ and judged published claims. Every number below says what kind of number it is.<
 {_warnings(warnings)}
 {"".join(_figure(*entry) for entry in first)}
 <h2 id="claims">Claims and their evidence</h2>
-{claims}
+{judged}
 <h2 id="figures">Figures</h2>
 {"".join(_figure(*entry) for entry in rest)}
 {_meanings()}

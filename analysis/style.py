@@ -24,11 +24,12 @@ KIND_STYLE = {
                   "markeredgewidth": 1.8},
 }
 KIND_WORDS = {
-    "measured": "measured on real ranks (bar: 95 % interval of the median)",
-    "simulated": "simulated from a calibrated machine file (band: interval)",
+    "measured": "measured on real ranks",
+    "simulated": "simulated from a calibrated machine file",
     "analytic": "analytic (closed form, no run)",
     "published": "published (printed in the judged document)",
 }
+INTERVAL_WORDS = {"measured": " (bar: 95 % interval of the median)", "simulated": " (band: its interval)"}
 
 # Okabe and Ito's palette without its yellow, which is too light on white; readable for every colour vision.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#7A5195", "#000000")
@@ -57,9 +58,9 @@ def slug(text):
     return re.sub(r"[^a-z0-9]+", "-", str(text).lower()).strip("-")
 
 
-def gid(kind, series):
-    """Id of the drawn series in the SVG: its kind comes first, so that tests and readers can tell it."""
-    return f"{kind}.{slug(series)}"
+def gid(axes, kind, series):
+    """Id of a drawn series in the SVG: its kind, the number of its panel and its name."""
+    return f"{kind}.{axes.figure.axes.index(axes) + 1}.{slug(series)}"
 
 
 def draw(axes, kind, series, x, y, colour, low=None, high=None, line=True, **changes):
@@ -70,7 +71,7 @@ def draw(axes, kind, series, x, y, colour, low=None, high=None, line=True, **cha
     if kind not in KIND_STYLE:
         raise ValueError(f"unknown kind {kind!r}")
     look = {**KIND_STYLE[kind], **changes}
-    name = gid(kind, series)
+    name = gid(axes, kind, series)
     if line and look["linestyle"] != "none":
         middle = {}
         for position, value in zip(x, y):
@@ -100,11 +101,14 @@ def draw(axes, kind, series, x, y, colour, low=None, high=None, line=True, **cha
 def guide(axes, name, x, y, label="", **changes):
     """A thin grey line to compare with: an ideal, a bound, a diagonal; its kind is analytic."""
     look = {"color": GUIDE_COLOUR, "linewidth": 0.9, "linestyle": (0, (1, 2)), **changes}
-    axes.plot(x, y, gid=gid("analytic", name), zorder=1.5, label=label or None, **look)
+    axes.plot(x, y, gid=gid(axes, "analytic", name), zorder=1.5, label=label or None, **look)
 
 
 def label_ends(axes, ends, gap=11.0):
-    """Writes (x, y, text, colour) to the right of points on a logarithmic y axis, pushed apart to `gap` points."""
+    """Writes (x, y, text, colour) to the right of points on a logarithmic y axis, pushed apart to `gap` points.
+
+    Comes after finish(), which settles how long a decade is on the page.
+    """
     height = axes.get_position().height * axes.figure.get_figheight() * 72.0
     low, high = (math.log10(end) for end in axes.get_ylim())
     previous = None
@@ -116,14 +120,15 @@ def label_ends(axes, ends, gap=11.0):
                       fontsize=8.5, color=colour, annotation_clip=False)
 
 
-def kind_handles(kinds):
-    """Legend entries that say in words what the marks mean, in the order of KIND_STYLE."""
+def kind_handles(kinds, intervals=False):
+    """Legend entries that say in words what the marks mean, in the order of KIND_STYLE; and, where the figure has
+    them, what the bars and bands are."""
     handles = []
     for kind, look in KIND_STYLE.items():
         if kind not in kinds:
             continue
-        style = {key: value for key, value in look.items()}
-        handles.append(Line2D([], [], color="#333333", label=KIND_WORDS[kind], **style))
+        words = KIND_WORDS[kind] + (INTERVAL_WORDS.get(kind, "") if intervals else "")
+        handles.append(Line2D([], [], color="#333333", label=words, **look))
     return handles
 
 
@@ -229,11 +234,11 @@ def say_missing(axes, what, command):
     """Fills an empty panel with what is missing and the command that makes it."""
     axes.set_axis_off()
     axes.text(0.5, 0.5, f"No {what} in these results.\n\nMake them with:\n{command}", ha="center", va="center",
-              transform=axes.transAxes, fontsize=9, color="#555555", wrap=True, gid="missing." + slug(what))
+              transform=axes.transAxes, fontsize=9, color="#555555", wrap=True, gid=gid(axes, "missing", what))
 
 
-def finish(figure, legends, width_pad=2.2):
-    """Places the legends (lists of handles) below the panels, in rows, without overlap."""
+def finish(figure, legends, right=0.0):
+    """Places the legends (lists of handles) below the panels, in rows, without overlap; `right` inches stay free."""
     renderer = figure.canvas.get_renderer()
     height = figure.get_figheight()
     offset = 0.06
@@ -248,7 +253,7 @@ def finish(figure, legends, width_pad=2.2):
             legend.remove()
             columns -= 1
         offset += box.height / figure.dpi + 0.02
-    figure.tight_layout(rect=(0, (offset - 0.04) / height, 1, 1), w_pad=width_pad, h_pad=1.6)
+    figure.tight_layout(rect=(0, (offset - 0.04) / height, 1 - right / figure.get_figwidth(), 1), w_pad=2.2, h_pad=1.6)
 
 
 def svg_text(figure):

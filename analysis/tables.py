@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page's tables of rows, claims, definitions and documents."""
+"""The page's tables of rows, definitions, documents and provenance."""
 import rows as choose
 from html_parts import kind_badge, table, text, value, verdict_badge
 
@@ -40,13 +40,22 @@ def _cell(row, key, show):
 
 
 def rows_table(found):
-    """A table of result rows with the columns that they have."""
-    columns = [column for column in COLUMNS if any(column[0] in row for row in found)]
-    headers = [("kind", "")] + [(label, "number" if show in NUMERIC else "") for _, label, show in columns]
+    """A table of result rows with the columns that they have; what is the same in all rows is said once above."""
+    columns, same = [], []
+    for key, label, show in COLUMNS:
+        cells = [_cell(row, key, show) for row in found]
+        if not any(cells):
+            continue
+        if len(found) > 2 and len(set(cells)) == 1 and key not in ("ring_size", "time_s"):
+            same.append(f"{text(label)} {cells[0]}")
+        else:
+            columns.append((key, label, show, cells))
+    headers = [("kind", "")] + [(label, "number" if show in NUMERIC else "") for _, label, show, _ in columns]
     headers.append(("file", "place"))
-    lines = [[kind_badge(row["kind"])] + [_cell(row, key, show) for key, _, show in columns] + [text(row.source)]
-             for row in found]
-    return table(headers, lines, tall=True)
+    lines = [[kind_badge(row["kind"])] + [cells[index] for *_, cells in columns] + [text(row.source)]
+             for index, row in enumerate(found)]
+    said = f'<p class="note">The same in all of them: {", ".join(same)}.</p>' if same else ""
+    return said + table(headers, lines, style="rowtable", tall=True)
 
 
 def rows_sections(results):
@@ -56,51 +65,6 @@ def rows_sections(results):
         parts.append(f'<details class="rows"><summary>{text(verb or "other")}, {text(kind)}: {len(found)} '
                      f'row{"s" if len(found) != 1 else ""}</summary>{rows_table(found)}</details>')
     return "\n".join(parts)
-
-
-def _evidence(entry):
-    if not isinstance(entry, dict):
-        return f"<li>{value(entry)}</li>"
-    rest = {key: item for key, item in entry.items() if key not in ("kind", "source")}
-    badge = kind_badge(entry["kind"]) + " " if "kind" in entry else ""
-    source = f' <span class="small">from <code>{value(entry["source"])}</code></span>' if "source" in entry else ""
-    return f"<li>{badge}{value(rest)}{source}</li>"
-
-
-def _list(words, entries):
-    if not entries:
-        return ""
-    entries = entries if isinstance(entries, list) else [entries]
-    lines = "".join(_evidence(entry) for entry in entries)
-    return (f'<details><summary>{len(entries)} {words}{"s" if len(entries) != 1 else ""}</summary>'
-            f'<ul class="evidence">{lines}</ul></details>')
-
-
-def claims_table(results):
-    """Claim to evidence: identity, statement, verdict, margin, and everything the verdict rests on."""
-    lines = []
-    for verdict in results.verdicts:
-        claim = results.published.get(verdict["id"], {})
-        statement = verdict.get("statement") or claim.get("statement", "")
-        document = verdict.get("document") or claim.get("document")
-        evidence = verdict.get("evidence") or []
-        kinds = sorted({entry["kind"] for entry in evidence if isinstance(entry, dict) and "kind" in entry})
-        below = " ".join(kind_badge(kind) for kind in kinds)
-        below += _list("evidence row", evidence)
-        hypotheses = verdict.get("hypotheses") or []
-        hypotheses = hypotheses if isinstance(hypotheses, list) else [hypotheses]
-        below += _list("hypothesis tried" if len(hypotheses) == 1 else "hypotheses tried", hypotheses).replace(
-            "hypotheses trieds", "hypotheses tried")
-        rest = {key: item for key, item in verdict.items()
-                if key not in ("id", "verdict", "margin", "statement", "evidence", "hypotheses", "document", "values")}
-        if rest:
-            below += f'<details><summary>how it was judged</summary><ul class="evidence">' + "".join(
-                f"<li>{text(key.replace('_', ' '))}: {value(item)}</li>" for key, item in rest.items()) + "</ul></details>"
-        origin = f'<br><span class="small">{text(document)}</span>' if document else ""
-        lines.append([f'<code>{text(verdict["id"])}</code>{origin}', text(statement), verdict_badge(verdict["verdict"]),
-                      value(verdict.get("margin")), below])
-    headers = [("claim", ""), ("statement", "statement"), ("verdict", ""), ("margin", ""), ("evidence", "")]
-    return table(headers, lines, style="claims")
 
 
 def definitions_table(definitions):

@@ -12,9 +12,7 @@ namespace ringscale::kernels {
 
 namespace {
 
-template <int HeadDim> struct TileFor {
-  template <class Member> using Of = tile::SelectTile<HeadDim, Member>;
-};
+template <int HeadDim> struct TileFor { template <class Member> using Of = tile::SelectTile<HeadDim, Member>; };
 
 void require(bool condition, const std::string &message) {
   if (!condition) {
@@ -31,9 +29,9 @@ void check_attention_block(const AttentionBlock &block) {
   require(block.query_begin >= 0 && block.query_begin <= block.query_end && block.query_end <= tokens,
           "query rows " + std::to_string(block.query_begin) + " to " + std::to_string(block.query_end) +
               " do not lie in the query's " + std::to_string(tokens) + " tokens");
-  require(block.kv_heads > 0 && query_heads % block.kv_heads == 0,
-          "query_heads " + std::to_string(query_heads) + " is no multiple of kv_heads " +
-              std::to_string(block.kv_heads));
+  require(block.kv_heads > 0 && query_heads % block.kv_heads == 0, "query_heads " + std::to_string(query_heads) +
+                                                                       " is no multiple of kv_heads " +
+                                                                       std::to_string(block.kv_heads));
   require(head_dim > 0, "head_dim is 0");
   require(block.key_tokens >= 0 && block.key_tokens <= std::numeric_limits<std::int32_t>::max(),
           "key_tokens " + std::to_string(block.key_tokens) + " is out of range");

@@ -29,9 +29,9 @@ struct AttentionBlock {
   std::int64_t query_begin = 0;
   std::int64_t query_end = 0;
   Admission admission;
-  float scale = 1.0F;                      ///< factor on the scores, usually 1/sqrt(head_dim)
-  Tensor4 output;                          ///< as query; only the rows of the block are touched
-  Tensor3 log_sum_exp;                     ///< [batch, tokens, query_heads], natural logarithm
+  float scale = 1.0F;  ///< factor on the scores, usually 1/sqrt(head_dim)
+  Tensor4 output;      ///< as query; only the rows of the block are touched
+  Tensor3 log_sum_exp; ///< [batch, tokens, query_heads], natural logarithm
   Merge merge = Merge::replace;
 };
 

@@ -3,9 +3,7 @@
 
 #include <stdexcept>
 
-#include "kernels/log_sum_exp.hpp"
 #include "kernels/query_blocks.hpp"
-#include "kernels/tile/row_state.hpp"
 #include "kernels/tile/select_tile.hpp"
 
 namespace ringscale::kernels {
@@ -31,26 +29,20 @@ struct ScorePass {
 
   KOKKOS_FUNCTION void operator()(const Member &member) const {
     const QueryBlocks::Place place = cut.place(member.league_rank());
-    const std::int64_t head_dim = block.query.extent_int(3);
-    const std::int64_t query_heads = block.query.extent_int(2);
-    const std::int64_t kv_head = place.head / (query_heads / block.kv_heads);
-    const float *keys = block.packed_key_value + (place.batch * block.kv_heads + kv_head) *
-                                                     packed_head_elements(block.key_tokens, head_dim);
-    const float *values = keys + padded_tokens(block.key_tokens) * head_dim;
-    const std::int64_t rows = place.row_end - place.row_begin;
-    Tile tile(member, head_dim);
+    const HeadData head(block, place);
+    Tile tile(member, head.head_dim);
     // Every score is computed: the mask of this baseline is applied afterwards, as materialised code does.
-    tile.begin(&block.query(place.batch, place.row_begin, place.head, 0), query_heads * head_dim, rows, block.scale,
+    tile.begin(head.query, head.query_stride, place.row_end - place.row_begin, block.scale,
                [&](std::int64_t) { return block.key_tokens; });
     for (std::int64_t key = 0; key < block.key_tokens; key += Tile::key_block_tokens) {
       const std::int64_t left = block.key_tokens - key;
       const std::int64_t count = left < Tile::key_block_tokens ? left : Tile::key_block_tokens;
-      tile.begin_keys(keys, values, key, key + count);
+      tile.begin_keys(head.keys, head.values, key, key + count);
       for (std::int64_t panel = 0; panel < tile.panels(); ++panel) {
         tile.scores(panel);
         const std::int64_t begin = place.row_begin + panel * Tile::rows_per_panel;
-        const std::int64_t end = begin + Tile::rows_per_panel < place.row_end ? begin + Tile::rows_per_panel
-                                                                              : place.row_end;
+        const std::int64_t end =
+            begin + Tile::rows_per_panel < place.row_end ? begin + Tile::rows_per_panel : place.row_end;
         Kokkos::parallel_for(Kokkos::TeamThreadRange(member, begin, end), [&](const std::int64_t row) {
           const std::int64_t admitted = block.admission.admitted_keys(row, block.key_tokens);
           const float *from = tile.panel_weights() + (row - begin) * Tile::key_block_tokens;
@@ -65,72 +57,42 @@ struct ScorePass {
   }
 };
 
-/// Second pass: softmax of each row in place; the row's own log-sum-exp goes to `row_log_sum_exp`.
-struct SoftmaxPass {
-  AttentionBlock block;
-  float *scores;
-  Kokkos::View<float *, MemorySpace> row_log_sum_exp;
-
-  KOKKOS_FUNCTION void operator()(const Member &member) const {
-    float *row = scores + static_cast<std::int64_t>(member.league_rank()) * block.key_tokens;
-    const tile::SoftmaxRow softmax = tile::softmax_row(member, row, block.key_tokens);
-    Kokkos::single(Kokkos::PerTeam(member), [&]() {
-      row_log_sum_exp(member.league_rank()) =
-          softmax.sum == 0.0F ? -Kokkos::Experimental::infinity_v<float>
-                              : static_cast<float>(static_cast<double>(softmax.largest) +
-                                                   Kokkos::log(static_cast<double>(softmax.sum)));
-    });
-  }
-};
-
-/// Third pass: output = weights V, joined with the partial held.
+/// Second and third pass: softmax of every row in place, then output = weights V, joined with the partial held.
 struct OutputPass {
   AttentionBlock block;
   QueryBlocks cut;
   float *scores;
-  Kokkos::View<float *, MemorySpace> row_log_sum_exp;
 
   KOKKOS_FUNCTION void operator()(const Member &member) const {
     const QueryBlocks::Place place = cut.place(member.league_rank());
-    const std::int64_t head_dim = block.query.extent_int(3);
-    const std::int64_t query_heads = block.query.extent_int(2);
-    const std::int64_t kv_head = place.head / (query_heads / block.kv_heads);
-    const float *keys = block.packed_key_value + (place.batch * block.kv_heads + kv_head) *
-                                                     packed_head_elements(block.key_tokens, head_dim);
-    const float *values = keys + padded_tokens(block.key_tokens) * head_dim;
-    const std::int64_t rows = place.row_end - place.row_begin;
-    Tile tile(member, head_dim);
-    tile.begin(&block.query(place.batch, place.row_begin, place.head, 0), query_heads * head_dim, rows, 1.0F,
+    const HeadData head(block, place);
+    Tile tile(member, head.head_dim);
+    tile.begin(head.query, head.query_stride, place.row_end - place.row_begin, 1.0F,
                [&](std::int64_t) { return block.key_tokens; });
+    tile.softmax_rows(
+        [&](std::int64_t row) { return score_row(block, scores, place.batch, place.head, place.row_begin + row); },
+        block.key_tokens);
     for (std::int64_t key = 0; key < block.key_tokens; key += Tile::key_block_tokens) {
       const std::int64_t left = block.key_tokens - key;
       const std::int64_t count = left < Tile::key_block_tokens ? left : Tile::key_block_tokens;
-      tile.begin_keys(keys, values, key, key + count);
+      tile.begin_keys(head.keys, head.values, key, key + count);
       for (std::int64_t panel = 0; panel < tile.panels(); ++panel) {
         const std::int64_t begin = place.row_begin + panel * Tile::rows_per_panel;
         Kokkos::parallel_for(Kokkos::TeamThreadRange(member, Tile::rows_per_panel), [&](const std::int64_t index) {
           float *to = tile.panel_weights() + index * Tile::key_block_tokens;
-          if (begin + index >= place.row_end) {
-            for (std::int64_t column = 0; column < count; ++column) {
-              to[column] = 0.0F;
-            }
-            return;
-          }
-          const float *from = score_row(block, scores, place.batch, place.head, begin + index) + key;
+          const bool exists = begin + index < place.row_end;
+          const float *from = exists ? score_row(block, scores, place.batch, place.head, begin + index) + key : nullptr;
           for (std::int64_t column = 0; column < count; ++column) {
-            to[column] = from[column];
+            to[column] = exists ? from[column] : 0.0F;
           }
         });
         member.team_barrier();
         tile.accumulate(panel);
       }
     }
-    const std::int64_t row_count = block.query_end - block.query_begin;
-    const std::int64_t head_rows = (place.batch * query_heads + place.head) * row_count - block.query_begin;
-    tile.finish_normalised(
+    tile.finish(
         block.merge, [&](std::int64_t row) { return &block.output(place.batch, place.row_begin + row, place.head, 0); },
-        [&](std::int64_t row) -> float & { return block.log_sum_exp(place.batch, place.row_begin + row, place.head); },
-        [&](std::int64_t row) { return row_log_sum_exp(head_rows + place.row_begin + row); });
+        [&](std::int64_t row) -> float & { return block.log_sum_exp(place.batch, place.row_begin + row, place.head); });
   }
 };
 
@@ -148,23 +110,16 @@ void attention_block_materialised(const ExecutionSpace &space, const AttentionBl
     throw std::invalid_argument("attention block: scores is null");
   }
   const std::int64_t head_dim = block.query.extent_int(3);
-  const std::int64_t heads = block.query.extent_int(0) * block.query.extent_int(2);
-  const std::int64_t rows = heads * (block.query_end - block.query_begin);
-  if (rows == 0) {
-    return;
-  }
   const QueryBlocks cut = QueryBlocks::cut(block, Tile::rows_per_block, Tile::row_granularity, space.concurrency());
   const int league = static_cast<int>(cut.league_size(block.query.extent_int(0)));
+  if (league == 0) {
+    return;
+  }
   const auto scratch = Kokkos::PerTeam(static_cast<int>(Tile::scratch_bytes(head_dim)) + 64);
   Policy blocks = Tile::team_size > 0 ? Policy(space, league, Tile::team_size) : Policy(space, league, Kokkos::AUTO);
   blocks.set_scratch_size(1, scratch);
-  const Kokkos::View<float *, MemorySpace> row_log_sum_exp(
-      Kokkos::view_alloc(space, Kokkos::WithoutInitializing, "ringscale::row_log_sum_exp"), rows);
   Kokkos::parallel_for("ringscale::materialised_scores", blocks, ScorePass{block, cut, scores});
-  Kokkos::parallel_for("ringscale::materialised_softmax", Policy(space, static_cast<int>(rows), Kokkos::AUTO),
-                       SoftmaxPass{block, scores, row_log_sum_exp});
-  Kokkos::parallel_for("ringscale::materialised_output", blocks, OutputPass{block, cut, scores, row_log_sum_exp});
-  space.fence("ringscale::attention_block_materialised: row_log_sum_exp ends here");
+  Kokkos::parallel_for("ringscale::materialised_output", blocks, OutputPass{block, cut, scores});
 }
 
 } // namespace ringscale::kernels

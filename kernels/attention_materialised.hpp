@@ -10,9 +10,10 @@ namespace ringscale::kernels {
 /// Floats of the score matrix: batch * query_heads * (query_end - query_begin) * key_tokens.
 std::int64_t materialised_score_elements(const AttentionBlock &block);
 
-/// The baseline that keeps the whole score matrix, as three passes over memory: scores = scale Q K^T, a softmax of
-/// every row in place, output = scores V. On return `scores` ([batch, query_heads, query_end - query_begin,
-/// key_tokens]) holds the normalised weights. Same result, merges and errors as attention_block.
+/// The baseline that keeps the whole score matrix, in passes over memory: scores = scale Q K^T (all of them, masked
+/// ones too), a softmax of every row in place, output = weights V. On return `scores` ([batch, query_heads,
+/// query_end - query_begin, key_tokens]) holds the normalised weights. Same result, merges and errors as
+/// attention_block.
 void attention_block_materialised(const ExecutionSpace &space, const AttentionBlock &block, float *scores);
 
 } // namespace ringscale::kernels

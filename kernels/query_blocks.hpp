@@ -32,7 +32,8 @@ struct QueryBlocks {
     const std::int64_t heads = block.query.extent_int(0) * cut.query_heads;
     const std::int64_t smallest = most_rows / 4;
     // Four teams per thread keep the last round short.
-    while (concurrency > 1 && most_rows / 2 >= smallest && (rows + most_rows - 1) / most_rows * heads < 4 * concurrency) {
+    while (concurrency > 1 && most_rows / 2 >= smallest &&
+           (rows + most_rows - 1) / most_rows * heads < 4 * concurrency) {
       most_rows /= 2;
     }
     most_rows = most_rows < granularity ? granularity : most_rows / granularity * granularity;
@@ -52,6 +53,25 @@ struct QueryBlocks {
     const std::int64_t end = begin + rows_per_block;
     return {head / query_heads, head % query_heads, begin < query_end ? begin : query_end,
             end < query_end ? end : query_end};
+  }
+};
+
+/// Where the query rows and the packed keys and values of one team begin.
+struct HeadData {
+  const float *query;
+  const float *keys;
+  const float *values;
+  std::int64_t query_stride; ///< floats from one query row to the next
+  std::int64_t head_dim;
+
+  KOKKOS_INLINE_FUNCTION HeadData(const AttentionBlock &block, const QueryBlocks::Place &place)
+      : query(&block.query(place.batch, place.row_begin, place.head, 0)),
+        query_stride(static_cast<std::int64_t>(block.query.extent(2) * block.query.extent(3))),
+        head_dim(static_cast<std::int64_t>(block.query.extent(3))) {
+    const std::int64_t kv_head = place.head / (block.query.extent_int(2) / block.kv_heads);
+    keys = block.packed_key_value +
+           (place.batch * block.kv_heads + kv_head) * packed_head_elements(block.key_tokens, head_dim);
+    values = keys + padded_tokens(block.key_tokens) * head_dim;
   }
 };
 

@@ -7,10 +7,9 @@
 
 #include "kernels/attention_block.hpp"
 #include "kernels/query_blocks.hpp"
+#include "kernels/tile/row_state.hpp"
 
 namespace ringscale::kernels {
-
-inline constexpr float log2_e = 1.44269504088896340736F;
 
 /// The streamed-softmax kernel, for any tile primitives: a team takes a block of query rows of one head through the
 /// keys, block by block, and keeps of the scores only the rows' running reference and sum.
@@ -24,22 +23,15 @@ template <template <class> class TileOf> struct StreamedAttention {
 
   KOKKOS_FUNCTION void operator()(const Member &member) const {
     const QueryBlocks::Place place = cut.place(member.league_rank());
-    const std::int64_t head_dim = block.query.extent_int(3);
-    const std::int64_t query_heads = block.query.extent_int(2);
-    const std::int64_t kv_head = place.head / (query_heads / block.kv_heads);
-    const float *keys = block.packed_key_value + (place.batch * block.kv_heads + kv_head) *
-                                                     packed_head_elements(block.key_tokens, head_dim);
-    const float *values = keys + padded_tokens(block.key_tokens) * head_dim;
-
-    Tile tile(member, head_dim);
-    tile.begin(&block.query(place.batch, place.row_begin, place.head, 0), query_heads * head_dim,
-               place.row_end - place.row_begin, block.scale * log2_e, [&](std::int64_t row) {
-                 return block.admission.admitted_keys(place.row_begin + row, block.key_tokens);
-               });
+    const HeadData head(block, place);
+    Tile tile(member, head.head_dim);
+    tile.begin(
+        head.query, head.query_stride, place.row_end - place.row_begin, block.scale * tile::log2_e,
+        [&](std::int64_t row) { return block.admission.admitted_keys(place.row_begin + row, block.key_tokens); });
     const std::int64_t key_end = tile.most_admitted_keys();
     for (std::int64_t key = 0; key < key_end; key += Tile::key_block_tokens) {
       const std::int64_t block_end = key + Tile::key_block_tokens;
-      tile.begin_keys(keys, values, key, block_end < key_end ? block_end : key_end);
+      tile.begin_keys(head.keys, head.values, key, block_end < key_end ? block_end : key_end);
       for (std::int64_t panel = 0; panel < tile.panels(); ++panel) {
         tile.weights(panel);
         tile.accumulate(panel);
@@ -47,16 +39,13 @@ template <template <class> class TileOf> struct StreamedAttention {
     }
     tile.finish(
         block.merge, [&](std::int64_t row) { return &block.output(place.batch, place.row_begin + row, place.head, 0); },
-        [&](std::int64_t row) -> float & {
-          return block.log_sum_exp(place.batch, place.row_begin + row, place.head);
-        });
+        [&](std::int64_t row) -> float & { return block.log_sum_exp(place.batch, place.row_begin + row, place.head); });
   }
 
   /// Launches the kernel on `space`; the block has been checked.
   static void launch(const ExecutionSpace &space, const AttentionBlock &block) {
     const std::int64_t head_dim = block.query.extent_int(3);
-    const QueryBlocks cut =
-        QueryBlocks::cut(block, Tile::rows_per_block, Tile::row_granularity, space.concurrency());
+    const QueryBlocks cut = QueryBlocks::cut(block, Tile::rows_per_block, Tile::row_granularity, space.concurrency());
     const int league = static_cast<int>(cut.league_size(block.query.extent_int(0)));
     if (league == 0) {
       return;

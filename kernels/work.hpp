@@ -18,8 +18,8 @@ struct KernelWork {
 /// Streamed attention: 4 FLOPs per admitted pair, query head and dimension; exponentials are not counted.
 KernelWork attention_block_work(const AttentionBlock &block);
 
-/// Materialised attention: the same FLOPs; the scores are written, read twice and written twice by the softmax, read
-/// once more by the weighted sum.
+/// Materialised attention: the same FLOPs, and the score matrix is written three times (scores, exponentials,
+/// normalised weights) and read four times (maximum, exponentials, normalisation, weighted sum).
 KernelWork attention_materialised_work(const AttentionBlock &block);
 
 /// Packing moves 2 batch token_count kv_heads head_dim floats and writes whole tiles.

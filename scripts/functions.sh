@@ -56,7 +56,7 @@ configure() {
   if ! cmake --preset "$1" >"$log" 2>&1 && ! cmake --fresh --preset "$1" >"$log" 2>&1; then
     cat -- "$log" >&2
     rm -f -- "$log"
-    fail 2 "the preset $1 could not be configured"
+    return 2
   fi
   rm -f -- "$log"
 }

@@ -121,14 +121,14 @@ def _draw_hold_out(axes, machine):
             continue
         legend.append((words, colour))
         axes.plot([point["measured_s"] for point in points], [point["predicted_s"] for point in points],
-                  color=colour, linestyle="none", gid=style.gid("simulated", f"hold-out {words}") + ".points",
+                  color=colour, linestyle="none", gid=style.gid(axes, "simulated", f"hold-out {words}") + ".points",
                   **{key: style.KIND_STYLE["simulated"][key] for key in ("marker", "fillstyle", "markersize",
                                                                          "markeredgewidth")})
     times = [point[key] for point in held_out(machine) for key in ("measured_s", "predicted_s")]
     ends = [min(times) * 0.7, max(times) * 1.4]
     style.guide(axes, "diagonal", ends, ends, linestyle="-")
     axes.fill_between(ends, [0.9 * end for end in ends], [1.1 * end for end in ends], color=style.GUIDE_COLOUR,
-                      alpha=0.15, linewidth=0, gid="analytic.ten-percent")
+                      alpha=0.15, linewidth=0, gid=style.gid(axes, "analytic", "ten percent"))
     style.time_axis(axes.xaxis)
     style.time_axis(axes.yaxis)
     axes.set_title("Predicted against measured, held out")

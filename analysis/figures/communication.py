@@ -94,7 +94,7 @@ def draw(results):
     else:
         missing.append(("ring rows with exposed communication (P > 1)", SWEEP))
         style.say_missing(overlap_axes, *missing[-1])
-    style.finish(figure, [style.kind_handles({row["kind"] for row in used})])
+    style.finish(figure, [style.kind_handles({row["kind"] for row in used}, intervals=True)])
     caption = ("Packing saves one latency a hop: half of the time only while the payload is small against latency times "
                "bandwidth. Exposed communication is the time a rank waits for a block that compute did not hide.")
     return drawn(figure, caption, used, missing)

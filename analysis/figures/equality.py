@@ -58,7 +58,7 @@ def draw(results):
     lowest = {size: min(bound for other, bound in bounds if other == size) for size, _ in bounds}
     order = sorted(highest)
     error_axes.fill_between(order, [lowest[s] for s in order], [highest[s] for s in order], color=style.GUIDE_COLOUR,
-                            alpha=0.15, linewidth=0, gid="analytic.bound-range")
+                            alpha=0.15, linewidth=0, gid=style.gid(error_axes, "analytic", "range of bounds"))
     style.guide(error_axes, "bound", order, [highest[size] for size in order], linestyle="-", linewidth=1.2)
     style.guide(share_axes, "bound", [min(sizes) * 0.8, max(sizes) * 1.25], [1.0, 1.0], linestyle="-", linewidth=1.2)
     for axes, title, label in ((error_axes, "Largest error of any output element", "absolute error"),

@@ -109,7 +109,7 @@ def draw(results):
         if legend:
             axes.legend(handles=style.series_handles(legend), loc="upper left", bbox_to_anchor=(-0.02, -0.2), fontsize=9)
     kinds = {row["kind"] for row in used}
-    style.finish(figure, [style.kind_handles(kinds) + ([style.guide_handle("ideal")] if used else [])])
+    style.finish(figure, [style.kind_handles(kinds, intervals=True) + ([style.guide_handle("ideal")] if used else [])])
     shared = [row for row in used if row["kind"] == "measured" and row.get("ranks_per_core", 1) > 1]
     caption = ("Exact attention costs the square of the tokens: with tokens per rank fixed the ideal time grows as P, "
                "so weak efficiency is P T(1) / T(P); strong efficiency is T(1) / (P T(P)).")

@@ -101,15 +101,15 @@ def draw(results):
         style.plain_log_y(axes, style.large)
         axes.set_ylabel("tokens/s per device" if per_device else "tokens/s of the whole ring")
         axes.set_title("Per device" if per_device else "In total")
-        if per_device:
-            _name_ends(axes, candidates, published)
     if candidates and not any(row["kind"] == "simulated" for row in used):
         missing.append(("simulated rows", SIMULATE))
     if candidates and not any(row["kind"] == "measured" for row in used):
         missing.append(("measured rows", SWEEP))
     kinds = {row["kind"] for row in used}
     guides = [style.guide_handle("what linear scaling from the first published point would be")] if published else []
-    style.finish(figure, [style.series_handles(legend), guides, style.kind_handles(kinds)])
+    style.finish(figure, [style.series_handles(legend), guides, style.kind_handles(kinds, intervals=True)], right=0.45)
+    if used:
+        _name_ends(panels[1], candidates, published)
     caption = ("With a fixed number of tokens per device, the work of exact attention grows as the square of the ring, so the ideal "
                "total throughput is flat and each device's share falls as 1/P. The published series follows the same law: "
                "it is not linear scaling (dotted).")

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# One sweep as a Slurm job that stops before its time limit, requeues itself and resumes until every point is done:
+# Calibrates the nodes of a Slurm job and runs one sweep on them; stops before the time limit, requeues itself and
+# resumes until every point is done:
 #   sbatch experiments/batch/slurm.sh
 #   sbatch --nodes=4 --time=02:00:00 --export=ALL,EXPERIMENT=experiments/full.json experiments/batch/slurm.sh
 # Submit from the folder that the relative paths below start at (a clone of ringscale).
@@ -18,6 +19,7 @@ set -uo pipefail
 : "${RINGSCALE:=build/release/ringscale}"       # the program
 : "${EXPERIMENT:=experiments/quick.json}"       # what to run
 : "${OUTPUT:=results/slurm-$SLURM_JOB_ID}"      # a requeued job keeps its id, and so finds its own journal here
+: "${MACHINE:=$OUTPUT/machines/nodes.json}"    # machine file for simulated points; calibrated here when it is missing
 : "${LAUNCHER:=srun}"                           # srun or mpiexec
 : "${SRUN_MPI:=pmi2}"                           # srun --mpi=...: what the MPI was built for (srun --mpi=list)
 : "${RESERVE_S:=300}"                           # seconds kept for the point that is running to end
@@ -62,18 +64,23 @@ case $LAUNCHER in
     ;;
 esac
 
-resume=()
-if [[ -e $OUTPUT ]]; then
-  resume=(--resume)
-fi
-mkdir -p -- "$(dirname -- "$OUTPUT")"
-
 export OMP_NUM_THREADS=${SLURM_CPUS_PER_TASK:-1}
 export SRUN_CPUS_PER_TASK=$OMP_NUM_THREADS # srun does not take it over from sbatch since Slurm 22.05
 
 restart=${SLURM_RESTART_COUNT:-0}
 say "restart $restart, budget ${budget[1]:-none}, $EXPERIMENT -> $OUTPUT"
-"${launch[@]}" "$RINGSCALE" sweep "$EXPERIMENT" --output "$OUTPUT" "${resume[@]}" "${budget[@]}" &
+mkdir -p -- "$OUTPUT/machines" || exit 2
+if [[ ! -s $MACHINE ]]; then
+  say "calibrate -> $MACHINE"
+  "${launch[@]}" "$RINGSCALE" calibrate --name "$(basename -- "$MACHINE" .json)" \
+    --output "$(dirname -- "$MACHINE")" || exit
+fi
+resume=()
+if [[ -e $OUTPUT/sweep ]]; then
+  resume=(--resume)
+fi
+"${launch[@]}" "$RINGSCALE" sweep "$EXPERIMENT" --machine "$MACHINE" --output "$OUTPUT/sweep" \
+  "${resume[@]}" "${budget[@]}" &
 job_step=$!
 # Slurm signals this shell alone (B:); the ranks are told too, so that they stop after the point they are at.
 signalled=no

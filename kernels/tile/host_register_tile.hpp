@@ -9,14 +9,12 @@
 namespace ringscale::kernels::tile {
 
 /// The accumulators of tile_rows rows by Vectors vectors, all in registers.
-template <int Vectors> struct RegisterTile {
-  Vector values[tile_rows][Vectors];
-};
+template <int Vectors> struct RegisterTile { Vector values[tile_rows][Vectors]; };
 
 /// Scores of tile_rows query rows (stride `query_stride`) against Vectors * lanes keys of one packed key tile.
 template <int Vectors>
-inline __attribute__((always_inline)) RegisterTile<Vectors>
-score_tile(const float *query, std::int64_t query_stride, const float *keys, std::int64_t head_dim) {
+inline __attribute__((always_inline)) RegisterTile<Vectors> score_tile(const float *query, std::int64_t query_stride,
+                                                                       const float *keys, std::int64_t head_dim) {
   RegisterTile<Vectors> tile;
 #pragma GCC unroll 8
   for (int row = 0; row < tile_rows; ++row) {
@@ -45,10 +43,9 @@ score_tile(const float *query, std::int64_t query_stride, const float *keys, std
 
 /// output += weights values for tile_rows rows and Vectors * lanes columns over key_count keys.
 template <int Vectors>
-inline __attribute__((always_inline)) void accumulate_tile(const float *weights, std::int64_t weight_stride,
-                                                           const float *values, std::int64_t value_stride,
-                                                           std::int64_t key_count, float *output,
-                                                           std::int64_t output_stride) {
+inline __attribute__((always_inline)) void
+accumulate_tile(const float *weights, std::int64_t weight_stride, const float *values, std::int64_t value_stride,
+                std::int64_t key_count, float *output, std::int64_t output_stride) {
   RegisterTile<Vectors> tile;
 #pragma GCC unroll 8
   for (int row = 0; row < tile_rows; ++row) {

@@ -37,6 +37,12 @@ inline constexpr int tile_rows = 6;
 using Vector = float __attribute__((vector_size(lanes * sizeof(float))));
 using IntegerVector = std::int32_t __attribute__((vector_size(lanes * sizeof(float))));
 
+#if defined(RINGSCALE_HOST_AVX512)
+// A full mask compiles to the unmasked instruction; the unmasked intrinsics make GCC 12 warn of an uninitialised
+// operand that it invents itself.
+inline constexpr __mmask16 all_lanes = 0xFFFF;
+#endif
+
 inline Vector broadcast(float value) { return value - Vector{}; }
 
 /// `lanes` floats from any address.
@@ -63,7 +69,7 @@ inline Vector multiply_add(Vector a, Vector b, Vector c) {
 
 inline Vector maximum(Vector a, Vector b) {
 #if defined(RINGSCALE_HOST_AVX512)
-  return (Vector)_mm512_max_ps((__m512)a, (__m512)b);
+  return (Vector)_mm512_maskz_max_ps(all_lanes, (__m512)a, (__m512)b);
 #else
   return a > b ? a : b;
 #endif
@@ -126,13 +132,14 @@ inline Vector keep_first(Vector value, std::int64_t count, float otherwise) {
 inline Vector exp2(Vector x) {
 #if defined(RINGSCALE_HOST_AVX512)
   // x - floor(x) and the scaling by 2^floor(x) are one instruction each.
-  const Vector fraction = (Vector)_mm512_reduce_ps((__m512)x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+  const Vector fraction =
+      (Vector)_mm512_maskz_reduce_ps(all_lanes, (__m512)x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
   Vector power = multiply_add(broadcast(0x1.ebf1b8p-10F), fraction, broadcast(0x1.26ab36p-7F));
   power = multiply_add(power, fraction, broadcast(0x1.c94d42p-5F));
   power = multiply_add(power, fraction, broadcast(0x1.ebd65cp-3F));
   power = multiply_add(power, fraction, broadcast(0x1.62e4ecp-1F));
   power = multiply_add(power, fraction, broadcast(0x1.fffffep-1F));
-  return (Vector)_mm512_scalef_ps((__m512)power, (__m512)x);
+  return (Vector)_mm512_maskz_scalef_ps(all_lanes, (__m512)power, (__m512)x);
 #else
   const Vector lowest = broadcast(-126.0F);
   const Vector clamped = x < lowest ? lowest : x;

@@ -32,8 +32,8 @@ public:
   static std::size_t scratch_bytes(std::int64_t head_dim) {
     const std::int64_t padded = padded_dim(head_dim);
     const std::int64_t value_copy = padded == head_dim ? 0 : key_block_tokens * padded;
-    const std::int64_t floats = 2 * rows_per_block * padded + rows_per_panel * key_block_tokens +
-                                rows_per_block * (lanes + 2) + value_copy;
+    const std::int64_t floats =
+        2 * rows_per_block * padded + rows_per_panel * key_block_tokens + rows_per_block * (lanes + 2) + value_copy;
     return static_cast<std::size_t>(floats) * sizeof(float) + rows_per_block * sizeof(std::int64_t);
   }
 
@@ -118,13 +118,37 @@ public:
     }
   }
 
+  /// Softmax of whole rows in memory: `row_scores(row)` points to `keys` scores in natural units, -infinity where
+  /// masked, and holds the normalised weights afterwards; the rows' sums go where `finish` expects them.
+  template <class RowScores> void softmax_rows(const RowScores &row_scores, std::int64_t keys) {
+    for (std::int64_t row = 0; row < rows_; ++row) {
+      float *scores = row_scores(row);
+      float largest = masked_score;
+      for (std::int64_t key = 0; key < keys; ++key) {
+        largest = scores[key] > largest ? scores[key] : largest;
+      }
+      // Without an admitted key every weight is 2^-infinity = 0, whatever finite value is subtracted.
+      const float reference = largest == masked_score ? 0.0F : largest * log2_e;
+      Vector sums{};
+      for_each_vector(scores, keys, [&](Vector score, std::int64_t count) {
+        const Vector weight = exp2(multiply_add(score, broadcast(log2_e), broadcast(-reference)));
+        sums += keep_first(weight, count, 0.0F);
+        return weight;
+      });
+      const float sum = horizontal_sum(sums);
+      for_each_vector(scores, keys, [&](Vector weight, std::int64_t) {
+        return sum == 0.0F ? weight : weight * broadcast(1.0F / sum);
+      });
+      set_normalised_row(row, reference, sum);
+    }
+  }
+
   /// Writes the finished rows: `output_row(row)` points to head_dim floats, `log_sum_exp(row)` is a reference.
   template <class OutputRow, class LogSumExp>
   void finish(Merge merge, const OutputRow &output_row, const LogSumExp &log_sum_exp) {
     for (std::int64_t row = 0; row < rows_; ++row) {
       const float held = merge == Merge::replace ? 0.0F : log_sum_exp(row);
-      const RowJoin join =
-          join_row(reference_[row], horizontal_sum(load(weight_sum_ + row * lanes)), held, merge);
+      const RowJoin join = join_row(reference_[row], horizontal_sum(load(weight_sum_ + row * lanes)), held, merge);
       if (!join.write) {
         continue;
       }
@@ -144,14 +168,37 @@ private:
   std::int64_t padded_dim() const { return HeadDim > 0 && HeadDim % lanes == 0 ? HeadDim : padded_dim_; }
   std::int64_t query_stride() const { return padded_dim(); }
 
+  /// Replaces `count` floats, a vector at a time, by what `function(vector, elements that count)` makes of them.
+  template <class Function> static void for_each_vector(float *values, std::int64_t count, const Function &function) {
+    std::int64_t index = 0;
+    for (; index + lanes <= count; index += lanes) {
+      store(values + index, function(load(values + index), lanes));
+    }
+    if (index < count) {
+      float tail[lanes] = {};
+      const auto bytes = static_cast<std::size_t>(count - index) * sizeof(float);
+      std::memcpy(tail, values + index, bytes);
+      store(tail, function(load(tail), count - index));
+      std::memcpy(values + index, tail, bytes);
+    }
+  }
+
+  /// Row state under which `finish` takes an accumulated row that is normalised already as it is.
+  void set_normalised_row(std::int64_t row, float reference, float sum) {
+    const RowSum state = normalised_row(reference, sum);
+    reference_[row] = state.reference;
+    store(weight_sum_ + row * lanes, Vector{});
+    weight_sum_[row * lanes] = state.weight_sum;
+  }
+
   template <bool Exponentials> void for_each_score_tile(std::int64_t panel) {
     constexpr std::int64_t tile_keys = tile_vectors * lanes;
     const std::int64_t begin = panel * rows_per_panel;
     const std::int64_t end = std::min(begin + rows_per_panel, padded_rows_);
     const std::int64_t last_key = std::min(admitted_[end - 1], key_end_);
     for (std::int64_t key = key_begin_; key < last_key; key += tile_keys) {
-      const float *keys = keys_ + (key - key_begin_) / key_tile_tokens * key_tile_tokens * head_dim() +
-                          key % key_tile_tokens;
+      const float *keys =
+          keys_ + (key - key_begin_) / key_tile_tokens * key_tile_tokens * head_dim() + key % key_tile_tokens;
       for (std::int64_t row = begin; row < end; row += tile_rows) {
         if (admitted_[row] >= key + tile_keys) {
           score_columns<tile_vectors, Exponentials, false>(keys, key, row, begin);
@@ -183,8 +230,8 @@ private:
     if constexpr (Masked) {
       for (int row = 0; row < tile_rows; ++row) {
         for (int vector = 0; vector < Vectors; ++vector) {
-          tile.values[row][vector] = keep_first(tile.values[row][vector],
-                                                admitted_[first_row + row] - key - vector * lanes, masked_score);
+          tile.values[row][vector] =
+              keep_first(tile.values[row][vector], admitted_[first_row + row] - key - vector * lanes, masked_score);
         }
       }
     }
@@ -274,14 +321,14 @@ private:
   std::int64_t padded_dim_;
   std::int64_t rows_ = 0;
   std::int64_t padded_rows_ = 0;
-  std::int64_t *admitted_;        // [rows_per_block] keys that each row admits
-  float *query_ = nullptr;        // [rows_per_block][padded_dim], times scale and log2(e)
-  float *accumulated_ = nullptr;  // [rows_per_block][padded_dim], not normalised
-  float *weights_ = nullptr;      // [rows_per_panel][key_block_tokens]
-  float *weight_sum_ = nullptr;   // [rows_per_block][lanes]
-  float *reference_ = nullptr;    // [rows_per_block]
-  float *limit_ = nullptr;        // [rows_per_block] reference plus slack
-  float *value_copy_ = nullptr;   // [key_block_tokens][padded_dim] where values need padding
+  std::int64_t *admitted_;       // [rows_per_block] keys that each row admits
+  float *query_ = nullptr;       // [rows_per_block][padded_dim], times scale and log2(e)
+  float *accumulated_ = nullptr; // [rows_per_block][padded_dim], not normalised
+  float *weights_ = nullptr;     // [rows_per_panel][key_block_tokens]
+  float *weight_sum_ = nullptr;  // [rows_per_block][lanes]
+  float *reference_ = nullptr;   // [rows_per_block]
+  float *limit_ = nullptr;       // [rows_per_block] reference plus slack
+  float *value_copy_ = nullptr;  // [key_block_tokens][padded_dim] where values need padding
   const float *keys_ = nullptr;
   const float *values_ = nullptr;
   std::int64_t value_stride_ = 0;

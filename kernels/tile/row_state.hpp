@@ -16,6 +16,23 @@ inline constexpr float reference_slack = 8.0F;
 /// Reference of a row that has met no key: below every score, so the first one met moves it.
 inline constexpr float no_reference = -3.40282347e38F;
 
+/// log2(e): scores in natural units times this are in units of log 2.
+inline constexpr float log2_e = 1.44269504088896340736F;
+
+/// State of a row whose weights sum to one already, in terms of the reference and sum before normalisation.
+struct RowSum {
+  float reference = no_reference;
+  float weight_sum = 0.0F;
+};
+
+KOKKOS_INLINE_FUNCTION RowSum normalised_row(float reference, float sum) {
+  if (sum == 0.0F) {
+    return {};
+  }
+  return {static_cast<float>(static_cast<double>(reference) + Kokkos::log2(static_cast<double>(sum))),
+          sum == sum ? 1.0F : sum};
+}
+
 /// What happens to a finished row: output = held * output + fresh * accumulated; `held` 0 means output is not read.
 struct RowJoin {
   float held = 0.0F;

@@ -101,9 +101,8 @@ public:
       weight_sum_[row] = sum;
     });
     member_.team_barrier();
-    Kokkos::parallel_for(Kokkos::TeamThreadRange(member_, rows_ * head_dim_), [&](const std::int64_t element) {
-      accumulated_[element] *= factor_[element / head_dim_];
-    });
+    Kokkos::parallel_for(Kokkos::TeamThreadRange(member_, rows_ * head_dim_),
+                         [&](const std::int64_t element) { accumulated_[element] *= factor_[element / head_dim_]; });
     member_.team_barrier();
   }
 
@@ -121,6 +120,30 @@ public:
         sum += weights[key] * values[key * head_dim_];
       }
       accumulated_[element] = sum;
+    });
+    member_.team_barrier();
+  }
+
+  template <class RowScores> KOKKOS_FUNCTION void softmax_rows(const RowScores &row_scores, std::int64_t keys) {
+    Kokkos::parallel_for(Kokkos::TeamThreadRange(member_, rows_), [&](const std::int64_t row) {
+      const float none = -Kokkos::Experimental::infinity_v<float>;
+      float *scores = row_scores(row);
+      float largest = none;
+      for (std::int64_t key = 0; key < keys; ++key) {
+        largest = Kokkos::fmax(largest, scores[key]);
+      }
+      const float reference = largest == none ? 0.0F : largest * log2_e;
+      float sum = 0.0F;
+      for (std::int64_t key = 0; key < keys; ++key) {
+        scores[key] = Kokkos::exp2(Kokkos::fma(scores[key], log2_e, -reference));
+        sum += scores[key];
+      }
+      for (std::int64_t key = 0; key < keys; ++key) {
+        scores[key] = sum == 0.0F ? scores[key] : scores[key] * (1.0F / sum);
+      }
+      const RowSum state = normalised_row(reference, sum);
+      reference_[row] = state.reference;
+      weight_sum_[row] = state.weight_sum;
     });
     member_.team_barrier();
   }

@@ -104,7 +104,7 @@ Outcome join(const std::vector<PartialFinding> &parts, MustHold must_hold) {
                       : agreeing == total             ? Finding::agrees
                                                       : Finding::undecided;
   } else {
-    outcome.finding = agreeing > 0                             ? Finding::agrees
+    outcome.finding = agreeing > 0                           ? Finding::agrees
                       : count(Finding::contradicts) == total ? Finding::contradicts
                                                              : Finding::undecided;
   }
@@ -114,8 +114,8 @@ Outcome join(const std::vector<PartialFinding> &parts, MustHold must_hold) {
     if (part.finding != outcome.finding) {
       continue;
     }
-    const bool better = deciding == nullptr || (must_hold == MustHold::all ? part.margin < deciding->margin
-                                                                           : part.margin > deciding->margin);
+    const bool better = deciding == nullptr ||
+                        (must_hold == MustHold::all ? part.margin < deciding->margin : part.margin > deciding->margin);
     deciding = better ? &part : deciding;
   }
   if (deciding != nullptr) {

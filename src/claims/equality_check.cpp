@@ -8,6 +8,7 @@
 #include "claims/accept_range.hpp"
 #include "claims/check_kinds.hpp"
 #include "claims/paired_figures.hpp"
+#include "problem/invalid_input.hpp"
 
 namespace ringscale::claims {
 
@@ -28,11 +29,10 @@ struct Bound {
 PartialFinding judge_difference(const Figure &figure, const Figure &expected, double bound, const std::string &label) {
   const double difference = std::abs(figure.value - expected.value);
   // The interval of the difference, by the ends of both figures.
-  const double farthest =
-      std::max(std::abs(figure.high - expected.low), std::abs(figure.low - expected.high));
+  const double farthest = std::max(std::abs(figure.high - expected.low), std::abs(figure.low - expected.high));
   const bool overlap = figure.low <= expected.high && expected.low <= figure.high;
-  const double nearest = overlap ? 0.0
-                                 : std::min(std::abs(figure.high - expected.low), std::abs(figure.low - expected.high));
+  const double nearest =
+      overlap ? 0.0 : std::min(std::abs(figure.high - expected.low), std::abs(figure.low - expected.high));
   PartialFinding part{Finding::undecided, 0.0, ""};
   part.reason = label + (label.empty() ? "" : ": ") + "|" + shown(figure.value) + " - " + shown(expected.value) +
                 "| = " + shown(difference) + ", bound " + shown(bound);

@@ -64,8 +64,8 @@ private:
       }
     }
     if (parts.empty()) {
-      outcome.reason = "at most " + std::to_string(most_points) + " different " + x_.text() + " in a comparable group; " +
-                       std::to_string(minimum_points_) + " are needed";
+      outcome.reason = "at most " + std::to_string(most_points) + " different " + x_.text() +
+                       " in a comparable group; " + std::to_string(minimum_points_) + " are needed";
     } else {
       outcome = join(parts, MustHold::all);
       outcome.evidence = std::move(evidence);
@@ -121,9 +121,10 @@ private:
     if (part.finding == Finding::undecided) {
       part.reason += "; the interval straddles the limit, more points would decide";
     }
-    evidence.push_back({group.evidence.front().kind, "least squares of logarithms over " +
-                                                         std::to_string(group.x.size()) + " points above, Student's t",
-                        "fitted_exponent", fit.exponent, statistics::Interval{low, high, 0.95}});
+    evidence.push_back(
+        {group.evidence.front().kind,
+         "least squares of logarithms over " + std::to_string(group.x.size()) + " points above, Student's t",
+         "fitted_exponent", fit.exponent, statistics::Interval{low, high, 0.95}});
     return part;
   }
 

@@ -212,7 +212,7 @@ double extreme(bool largest, double left, double right) {
   return largest ? std::max(left, right) : std::min(left, right);
 }
 
-double apply(const std::string &function, const std::vector<double> &arguments) {
+double call_function(const std::string &function, const std::vector<double> &arguments) {
   if (function == "min" || function == "max") {
     double result = arguments.front();
     for (const double argument : arguments) {
@@ -266,7 +266,7 @@ double evaluate_node(const Expression::Node &node, const NameLookup &lookup, con
   case Operation::negate:
     return -values[0];
   default:
-    return apply(node.word, values);
+    return call_function(node.word, values);
   }
 }
 
@@ -274,8 +274,8 @@ double evaluate_node(const Expression::Node &node, const NameLookup &lookup, con
 
 Expression::Expression(std::string_view text, const std::string &where) : text_(text), where_(where) {
   if (text_.size() > longest_text) {
-    throw problem::InvalidInput(where + ": expression of " + std::to_string(text_.size()) +
-                                " letters; at most " + std::to_string(longest_text));
+    throw problem::InvalidInput(where + ": expression of " + std::to_string(text_.size()) + " letters; at most " +
+                                std::to_string(longest_text));
   }
   root_ = Parser(text_, where_, names_).parse();
 }

@@ -70,6 +70,13 @@ NameScope row_scope(const Context &context, const Json &row) {
   return scope;
 }
 
+NameScope owner_scope(const SeriesOwner &owner, const Json &ledger_constants) {
+  NameScope scope;
+  scope.add_values(owner.values);
+  scope.add_constants(ledger_constants);
+  return scope;
+}
+
 HypothesisFit fit_model(const Hypothesis &model, const Figures &series, const Context &context, double resolution) {
   const auto points = series.figures.size();
   HypothesisFit fit;
@@ -106,8 +113,10 @@ HypothesisFit fit_model(const Hypothesis &model, const Figures &series, const Co
 
 } // namespace
 
-HypothesisSet::HypothesisSet(const report::ObjectReader &form, const NameScope &scope)
-    : series_(form, "series", scope), relative_resolution_(form.number("relative_resolution", 1e-12, 0.5)) {
+HypothesisSet::HypothesisSet(const report::ObjectReader &form, const SeriesOwner &owner, const Json &ledger_constants)
+    : owner_(owner), series_(form, "series", owner_scope(owner, ledger_constants)),
+      relative_resolution_(form.number("relative_resolution", 1e-12, 0.5)) {
+  form.allow("of_claim");
   for (const auto &entry : form.objects("models")) {
     Hypothesis model;
     model.name = entry.text("name");
@@ -142,8 +151,9 @@ bool HypothesisSet::knows(const std::string &name) const {
   return std::any_of(models_.begin(), models_.end(), [&](const Hypothesis &model) { return model.name == name; });
 }
 
-HypothesisRanking HypothesisSet::rank(const Context &context) const {
+HypothesisRanking HypothesisSet::rank(const Context &asking) const {
   HypothesisRanking ranking;
+  const Context context{owner_.values, asking.check_constants, asking.ledger_constants, owner_.place, asking.rows};
   const Figures series = series_.figures(context);
   for (const Figure &figure : series.figures) {
     if (!(figure.value > 0.0) || !std::isfinite(figure.value)) {

@@ -26,9 +26,9 @@ struct HypothesisFit {
   std::string explains;
   std::map<std::string, double> constants;
   int fitted_constants = 0;
-  double relative_residual_rms = 0.0;           ///< root of the mean of ((y - model) / y)^2
-  double residual_per_degree_of_freedom = 0.0;  ///< root of the sum over (points - fitted constants)
-  double bayes_information_criterion = 0.0;     ///< n ln(mean square) + k ln n; smaller is better
+  double relative_residual_rms = 0.0;          ///< root of the mean of ((y - model) / y)^2
+  double residual_per_degree_of_freedom = 0.0; ///< root of the sum over (points - fitted constants)
+  double bayes_information_criterion = 0.0;    ///< n ln(mean square) + k ln n; smaller is better
   bool determined = true; ///< false: no more points than constants, or terms that cannot be told apart
   bool physical = true;   ///< false: a fitted constant is negative, which no cost can be
   int rank = 0;           ///< 1 for the best; hypotheses not told apart from the best share rank 1
@@ -39,12 +39,19 @@ struct HypothesisRanking {
   std::vector<Evidence> evidence;  ///< the points of the series
 };
 
+/// The numbers of the claim that a series belongs to.
+struct SeriesOwner {
+  report::Json values;
+  std::string place; ///< "document: section"
+};
+
 /// The series of a claim and the models that could have produced it. JSON: {"series": quantity, "relative_resolution":
 /// 0.001, "models": [{"name", "explains", "fixed", "fitted": {"tile_s": "ring_size"}}]}. relative_resolution is
-/// how precisely the series is printed: no model is credited with a residual below it.
+/// how precisely the series is printed: no model is credited with a residual below it. "of_claim" names another claim
+/// of the ledger when the series stands there; the ledger hands its numbers over as `owner`.
 class HypothesisSet {
 public:
-  HypothesisSet(const report::ObjectReader &form, const NameScope &scope);
+  HypothesisSet(const report::ObjectReader &form, const SeriesOwner &owner, const report::Json &ledger_constants);
 
   /// Fits every model by least squares of relative residuals and orders them by the Bayesian information criterion
   /// (Schwarz 1978, doi 10.1214/aos/1176344136), models that are not physical or not determined last.
@@ -52,6 +59,7 @@ public:
   bool knows(const std::string &name) const;
 
 private:
+  SeriesOwner owner_;
   Quantity series_;
   double relative_resolution_ = 0.0;
   std::vector<Hypothesis> models_;

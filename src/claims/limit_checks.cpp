@@ -9,6 +9,7 @@
 #include "claims/accept_range.hpp"
 #include "claims/check_kinds.hpp"
 #include "claims/paired_figures.hpp"
+#include "problem/invalid_input.hpp"
 
 namespace ringscale::claims {
 
@@ -34,8 +35,8 @@ private:
     std::vector<PartialFinding> parts;
     std::vector<Evidence> evidence;
     for (const auto &[needed, available] : paired.pairs) {
-      PartialFinding part{Finding::undecided, 0.0, shown(needed.value) + " bytes needed, " + shown(available.value) +
-                                                       " bytes there"};
+      PartialFinding part{Finding::undecided, 0.0,
+                          shown(needed.value) + " bytes needed, " + shown(available.value) + " bytes there"};
       if (!(needed.low >= 0.0 && needed.high >= 0.0 && available.low > 0.0 && available.high > 0.0)) {
         part.reason += ": no number, no judgement";
       } else {
@@ -114,9 +115,10 @@ private:
     outcome.margin = decades_above(claimed, least);
     outcome.reason = "claimed " + shown(claimed) + " s; " + binding + " takes at least " + shown(least) + " s, " +
                      (claimed >= least ? "which leaves room" : shown(least / claimed) + " times as long");
-    outcome.evidence.push_back({EvidenceKind::analytic, "largest of work / peak and traffic / bandwidth over " +
-                                                            shown(devices) + " device(s), binding: " + binding,
-                                "least_time_s", least, std::nullopt});
+    outcome.evidence.push_back(
+        {EvidenceKind::analytic,
+         "largest of work / peak and traffic / bandwidth over " + shown(devices) + " device(s), binding: " + binding,
+         "least_time_s", least, std::nullopt});
     return outcome;
   }
 
@@ -125,8 +127,8 @@ private:
     const Figures figures = quantity.figures(context);
     outcome.invalid_rows.insert(outcome.invalid_rows.end(), figures.invalid_rows.begin(), figures.invalid_rows.end());
     if (figures.figures.size() != 1) {
-      outcome.reason = figures.missing.empty() ? "more than one figure where one is needed; add reduce"
-                                               : figures.missing;
+      outcome.reason =
+          figures.missing.empty() ? "more than one figure where one is needed; add reduce" : figures.missing;
       return std::numeric_limits<double>::quiet_NaN();
     }
     add_evidence(outcome.evidence, figures.figures.front().evidence);

@@ -19,9 +19,9 @@ using report::Json;
 namespace {
 
 constexpr std::array<std::pair<std::string_view, Reduction>, 4> reduction_words{{{"all", Reduction::all},
-                                                                                  {"median", Reduction::median},
-                                                                                  {"min", Reduction::smallest},
-                                                                                  {"max", Reduction::largest}}};
+                                                                                 {"median", Reduction::median},
+                                                                                 {"min", Reduction::smallest},
+                                                                                 {"max", Reduction::largest}}};
 /// Each name with an interval doubles the corners at which a formula is evaluated.
 constexpr std::size_t most_interval_names = 4;
 

@@ -34,7 +34,7 @@ struct Figure {
 
 struct Figures {
   std::vector<Figure> figures;
-  std::string missing;                    ///< what rows would be needed, empty when there are some
+  std::string missing;                   ///< what rows would be needed, empty when there are some
   std::vector<std::string> invalid_rows; ///< sources of rows that matched but whose runs were invalid
 };
 

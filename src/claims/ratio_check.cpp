@@ -91,8 +91,7 @@ std::unique_ptr<Check> make_ratio_check(const ObjectReader &form, const NameScop
       form.has("pair_by") ? form.texts("pair_by") : std::vector<std::string>{}, read_must_hold(form));
 }
 
-std::unique_ptr<Check> make_consistency_check(const ObjectReader &form, const NameScope &scope,
-                                              const HypothesisSet *) {
+std::unique_ptr<Check> make_consistency_check(const ObjectReader &form, const NameScope &scope, const HypothesisSet *) {
   Quantity first(form, "first", scope);
   Quantity second(form, "second", scope);
   return std::make_unique<FractionCheck>(form, Meaning::inconsistent, std::move(first), std::move(second),

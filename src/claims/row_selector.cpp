@@ -79,8 +79,8 @@ std::string listed(const std::vector<Json> &values) {
 
 } // namespace
 
-RowSelector::Condition RowSelector::read_condition(const std::string &field, const Json &form,
-                                                   const std::string &where, const NameScope &scope) {
+RowSelector::Condition RowSelector::read_condition(const std::string &field, const Json &form, const std::string &where,
+                                                   const NameScope &scope) {
   Condition condition;
   condition.field = field;
   if (!form.is_object()) {
@@ -139,16 +139,15 @@ bool RowSelector::Condition::matches(const Json &row, const NameScope &scope) co
     return false;
   }
   const auto number = value->get<double>();
-  return (!equals || number == equals->evaluate(scope.lookup())) &&
-         (!low || number >= low->evaluate(scope.lookup())) && (!high || number <= high->evaluate(scope.lookup()));
+  return (!equals || number == equals->evaluate(scope.lookup())) && (!low || number >= low->evaluate(scope.lookup())) &&
+         (!high || number <= high->evaluate(scope.lookup()));
 }
 
 RowSelector::Selection RowSelector::select(const ResultRows &rows, const NameScope &scope) const {
   Selection selection;
   for (const ResultRow &row : rows.rows) {
-    const bool matched = std::all_of(conditions_.begin(), conditions_.end(), [&](const Condition &condition) {
-      return condition.matches(row.row, scope);
-    });
+    const bool matched = std::all_of(conditions_.begin(), conditions_.end(),
+                                     [&](const Condition &condition) { return condition.matches(row.row, scope); });
     if (matched) {
       (row.valid ? selection.rows : selection.invalid_rows).push_back(&row);
     }

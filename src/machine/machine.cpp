@@ -141,8 +141,6 @@ void validate(const Machine &machine, const std::string &where) {
   check.positive(machine.device.peak_flop_per_s, "device.peak_flop_per_s");
   check.not_negative(machine.merge.fixed_s, "merge.fixed_s");
   check.not_negative(machine.merge.per_element_s, "merge.per_element_s");
-  check.not_negative(machine.start_fixed_s, "start_fixed_s");
-  check.not_negative(machine.start_per_byte_s, "start_per_byte_s");
   check.not_negative(machine.step_fixed_s, "step_fixed_s");
   check_links(machine.links, check);
   check.require(machine.core_sharing.cores >= 0, "core_sharing.cores", "must not be negative");

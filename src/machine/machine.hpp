@@ -71,8 +71,8 @@ struct Link {
   Number sharing; ///< 0: every flow has its own bandwidth; 1: the flows of a group divide one
 };
 
-/// Ranks of one node that share its cores: with R ranks of which the equivalent of A compute, compute time is multiplied
-/// by max(1, (A + idle_share (R - A)) / cores) x crowding, and every step takes extra_step_s longer.
+/// Ranks of one node that share its cores: with R ranks of which the equivalent of A compute, compute time is
+/// multiplied by max(1, (A + idle_share (R - A)) / cores) x crowding, and every step takes extra_step_s longer.
 struct CoreSharing {
   std::int64_t cores = 0; ///< 0: every device has a processor of its own
   Number idle_share;      ///< share of a core that a waiting rank takes: 0 sleeps, 1 spins
@@ -135,8 +135,6 @@ struct Machine {
   TileTable tiles;   ///< empty for a published device
   Roofline roofline; ///< empty for a calibrated one
   MergeCost merge;
-  Number start_fixed_s;    ///< once before the first step
-  Number start_per_byte_s; ///< once per byte of the rank's own block: packing it
   Number step_fixed_s;     ///< per step beside tile, merge and hop
   std::vector<Link> links; ///< near to far; the last one has group_devices 0
   CoreSharing core_sharing;

@@ -64,8 +64,7 @@ std::int64_t score_elements(const RingProblem &problem, std::int64_t rank) {
   for (const std::int64_t owner : candidate_owners(problem)) {
     most_keys = std::max(most_keys, longest_span(keys_of(problem, owner)));
   }
-  const std::int64_t rows =
-      longest_span(query_tokens(problem.placement, attention.tokens, problem.ring_size, rank));
+  const std::int64_t rows = longest_span(query_tokens(problem.placement, attention.tokens, problem.ring_size, rank));
   return checked_product({attention.batch, attention.query_heads, rows, most_keys});
 }
 

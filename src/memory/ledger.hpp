@@ -33,7 +33,8 @@ private:
 class LedgerEntry {
 public:
   LedgerEntry() = default;
-  LedgerEntry(Ledger &ledger, Purpose purpose, std::int64_t bytes) : ledger_(&ledger), purpose_(purpose), bytes_(bytes) {
+  LedgerEntry(Ledger &ledger, Purpose purpose, std::int64_t bytes)
+      : ledger_(&ledger), purpose_(purpose), bytes_(bytes) {
     ledger.add(purpose, bytes);
   }
   LedgerEntry(LedgerEntry &&other) noexcept { *this = std::move(other); }

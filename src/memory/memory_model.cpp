@@ -43,16 +43,15 @@ MemoryByPurpose plain_tensors(const problem::AttentionProblem &attention, std::i
       checked_product({attention.batch, query_tokens, attention.query_heads, attention.head_dim, element});
   memory[Purpose::key_value] =
       checked_product({2, attention.batch, key_tokens, attention.kv_heads, attention.head_dim, element});
-  memory[Purpose::scores] = checked_product({attention.batch, attention.query_heads, score_rows, score_columns, element});
+  memory[Purpose::scores] =
+      checked_product({attention.batch, attention.query_heads, score_rows, score_columns, element});
   return memory;
 }
 
 } // namespace
 
 std::string_view name(MemoryModel model) { return problem::word_of(model_words, model); }
-MemoryModel parse_memory_model(std::string_view word) {
-  return problem::parse_word("memory model", model_words, word);
-}
+MemoryModel parse_memory_model(std::string_view word) { return problem::parse_word("memory model", model_words, word); }
 
 MemoryByPurpose model_memory(MemoryModel model, const RingProblem &problem, const KernelFootprint &footprint) {
   validate(problem);

@@ -46,7 +46,6 @@ MemoryModel parse_memory_model(std::string_view word);
 /// Bytes of the device with the most, by purpose. The placement and schedule of `problem` matter only for the
 /// ring_* models: a sharded one keeps the placement (contiguous when it says replicated_queries), a replicated one
 /// takes replicated_queries. The footprint matters only for the ring_* models.
-MemoryByPurpose model_memory(MemoryModel model, const schedule::RingProblem &problem,
-                             const KernelFootprint &footprint);
+MemoryByPurpose model_memory(MemoryModel model, const schedule::RingProblem &problem, const KernelFootprint &footprint);
 
 } // namespace ringscale::memory

@@ -47,6 +47,7 @@ public:
   bool end_array() override { return close(); }
   bool key(string_t &value) override {
     if (!open_.back().keys.insert(value).second) {
+      open_.back().key.clear(); // the object itself is what is wrong
       refuse("the key '" + value + "' stands twice in one object");
     }
     open_.back().key = std::move(value);
@@ -74,7 +75,9 @@ private:
     std::string path = "$";
     for (const Open &level : open_) {
       if (level.value->is_array()) {
-        path.append("[").append(std::to_string(level.value->size())).append("]");
+        // Members that are open themselves have been placed already.
+        const std::size_t index = level.value->size() - (&level == &open_.back() ? 0 : 1);
+        path.append("[").append(std::to_string(index)).append("]");
       } else if (!level.key.empty()) {
         path.append(".").append(level.key);
       }

@@ -200,8 +200,6 @@ void read_terms(const ObjectReader &object, Machine &machine) {
   machine.merge.fixed_s = read_number(merge, "fixed_s");
   machine.merge.per_element_s = read_number(merge, "per_element_s");
   merge.finish();
-  machine.start_fixed_s = read_number(object, "start_fixed_s");
-  machine.start_per_byte_s = read_number(object, "start_per_byte_s");
   machine.step_fixed_s = read_number(object, "step_fixed_s");
   machine.links = read_links(object);
   if (object.has("core_sharing")) {
@@ -244,8 +242,6 @@ Json machine_to_json(const Machine &machine) {
   document["merge"] = {{"fused", machine.merge.fused},
                        {"fixed_s", to_json(machine.merge.fixed_s)},
                        {"per_element_s", to_json(machine.merge.per_element_s)}};
-  document["start_fixed_s"] = to_json(machine.start_fixed_s);
-  document["start_per_byte_s"] = to_json(machine.start_per_byte_s);
   document["step_fixed_s"] = to_json(machine.step_fixed_s);
   document["links"] = links_to_json(machine.links);
   if (machine.core_sharing.cores > 0) {

@@ -27,9 +27,7 @@ constexpr auto longest_nap = std::chrono::microseconds(500);
 
 } // namespace
 
-double now_s() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+double now_s() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 void wait_until(const std::function<bool()> &done, double deadline_s, WaitMode mode, const Site &site,
                 const Outstanding &outstanding) {

@@ -50,8 +50,7 @@ bool MpiTransport::progress() {
   }
   statuses_.resize(requests_.size());
   int done = 0;
-  check_completed(
-      MPI_Testall(static_cast<int>(requests_.size()), requests_.data(), &done, statuses_.data()));
+  check_completed(MPI_Testall(static_cast<int>(requests_.size()), requests_.data(), &done, statuses_.data()));
   if (done == 0) {
     return false;
   }
@@ -82,7 +81,8 @@ std::string MpiTransport::outstanding() const {
     const bool tested = requests_[index] != MPI_REQUEST_NULL &&
                         MPI_Request_get_status(requests_[index], &done, MPI_STATUS_IGNORE) == MPI_SUCCESS;
     if (tested && done == 0) {
-      text += (text.empty() ? "" : ", ") + std::string(posted_[index].receive ? "receive from rank " : "send to rank ") +
+      text += (text.empty() ? "" : ", ") +
+              std::string(posted_[index].receive ? "receive from rank " : "send to rank ") +
               std::to_string(posted_[index].peer) + " (" + std::to_string(posted_[index].bytes) + " bytes)";
     }
   }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <string>
 
 #include "kernels/reference.hpp"
 #include "problem/synthetic.hpp"
@@ -22,7 +23,7 @@ using Doubles = Kokkos::View<double *, kernels::MemorySpace>;
 std::size_t extent(std::int64_t value) { return static_cast<std::size_t>(value); }
 
 template <class View> View uninitialised(const char *label, std::int64_t elements) {
-  return View(Kokkos::view_alloc(Kokkos::WithoutInitializing, label), extent(elements));
+  return View(Kokkos::view_alloc(Kokkos::WithoutInitializing, std::string(label)), extent(elements));
 }
 
 /// Rows first .. first + count - 1 of the wanted ones, standing at consecutive positions.

@@ -10,6 +10,7 @@
 #include "kernels/attention_materialised.hpp"
 #include "ring/checksum.hpp"
 #include "ring/ring_rank.hpp"
+#include "ring/slice.hpp"
 
 namespace ringscale::ring {
 
@@ -19,17 +20,6 @@ using problem::TokenSpan;
 using schedule::RingProblem;
 
 namespace {
-
-// Work between two looks at the network: about 1.5 ms of one host thread at 100 GFLOP/s. A constant, not a measured
-// speed, so that a run is cut the same way every time.
-constexpr double slice_flop_per_thread = 1.5e8;
-
-std::int64_t slice_rows(const AttentionProblem &attention, std::int64_t key_tokens, int threads) {
-  const double row_flop = problem::forward_flop(attention, static_cast<double>(std::max<std::int64_t>(key_tokens, 1)));
-  const auto tiles =
-      static_cast<std::int64_t>(slice_flop_per_thread * threads / (row_flop * kernels::query_tile_tokens));
-  return std::max<std::int64_t>(tiles, 1) * kernels::query_tile_tokens;
-}
 
 /// Positions are counted from row 0 of the whole query buffer, where the span begins at row `first_row`.
 kernels::Admission admission_of(const TokenSpan &queries, std::int64_t first_row, const TokenSpan &keys,
@@ -62,9 +52,8 @@ void RingRank::inspect_block(std::int64_t step) {
     complain("met a block of " + std::to_string(header.tokens) + " tokens of the wrong size" + when);
     return;
   }
-  if (check_payloads_ &&
-      checksum(space_, held_block_.as<float>(memory::block_header_bytes),
-               payload_bytes / static_cast<std::int64_t>(sizeof(float))) != header.checksum) {
+  if (check_payloads_ && checksum(space_, held_block_.as<float>(memory::block_header_bytes),
+                                  payload_bytes / static_cast<std::int64_t>(sizeof(float))) != header.checksum) {
     complain("checksum of the block of rank " + std::to_string(header.owner) + " is wrong" + when);
   }
 }
@@ -73,8 +62,7 @@ void RingRank::compute_span_pair(std::int64_t step, int query_span, int key_span
   const RingProblem &problem = options_.problem;
   const AttentionProblem &attention = problem.attention;
   const std::int64_t owner = step_of(problem, rank_, step).block_owner;
-  const TokenSpan keys =
-      key_tokens(problem.placement, attention.tokens, problem.ring_size, owner).span(key_span);
+  const TokenSpan keys = key_tokens(problem.placement, attention.tokens, problem.ring_size, owner).span(key_span);
   const TokenSpan queries = queries_.span(query_span);
   if (!replace && problem::admitted_pairs(queries, keys, attention.mask) == 0) {
     return;
@@ -82,17 +70,16 @@ void RingRank::compute_span_pair(std::int64_t step, int query_span, int key_span
   const std::int64_t first_row = query_span == 0 ? 0 : queries_.first.count;
   kernels::AttentionBlock block;
   block.query = query_;
-  block.packed_key_value =
-      held_block_.as<float>(memory::block_header_bytes) + span_offset(problem, owner, key_span);
+  block.packed_key_value = held_block_.as<float>(memory::block_header_bytes) + span_offset(problem, owner, key_span);
   block.key_tokens = keys.count;
   block.kv_heads = attention.kv_heads;
   block.admission = admission_of(queries, first_row, keys, attention.mask);
   block.scale = options_.fault.strikes(FaultKind::wrong_scale, rank_, step) ? 1.01F * scale_ : scale_;
   block.output = output_;
   block.log_sum_exp = log_sum_exp_;
-  block.merge = replace                                         ? kernels::Merge::replace
+  block.merge = replace                                      ? kernels::Merge::replace
                 : options_.softmax == SoftmaxRule::per_chunk ? kernels::Merge::per_chunk
-                                                                : kernels::Merge::online;
+                                                             : kernels::Merge::online;
   const std::int64_t rows_at_once = slice_rows(attention, keys.count, space_.concurrency());
   for (std::int64_t begin = 0; begin < queries.count; begin += rows_at_once) {
     const std::int64_t count = std::min(rows_at_once, queries.count - begin);
@@ -122,8 +109,8 @@ void RingRank::strike_before(std::int64_t step) {
     return;
   }
   const std::int64_t owner = step_of(options_.problem, rank_, step).block_owner;
-  const std::int64_t elements = (block_bytes(options_.problem, owner) - memory::block_header_bytes) /
-                                static_cast<std::int64_t>(sizeof(float));
+  const std::int64_t elements =
+      (block_bytes(options_.problem, owner) - memory::block_header_bytes) / static_cast<std::int64_t>(sizeof(float));
   const Kokkos::View<float *, kernels::MemorySpace, kernels::Unmanaged> payload(
       held_block_.as<float>(memory::block_header_bytes), static_cast<std::size_t>(elements));
   const auto half = static_cast<std::size_t>(elements / 2);

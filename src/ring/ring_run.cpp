@@ -13,6 +13,7 @@
 #include "problem/words.hpp"
 #include "ring/mpi_transport.hpp"
 #include "ring/ring_rank.hpp"
+#include "ring/sampling.hpp"
 #include "ring/verification.hpp"
 #include "statistics/summary.hpp"
 
@@ -98,14 +99,9 @@ void gather_memory(const Communicator &communicator, const RingOptions &options,
 void gather_check(const Communicator &communicator, const RowCheck &check, RingRun &run) {
   const std::array<double, 2> mine{check.max_error, check.max_lse_error};
   const std::vector<double> all = communicator.all_gather(mine);
-  const auto raise = [](double &maximum, double error) {
-    if (!(error <= maximum)) {
-      maximum = std::isnan(maximum) ? maximum : error;
-    }
-  };
   for (std::size_t place = 0; place < all.size(); place += 2) {
-    raise(run.max_error, all[place]);
-    raise(run.max_lse_error, all[place + 1]);
+    raise_to(run.max_error, all[place]);
+    raise_to(run.max_lse_error, all[place + 1]);
   }
   run.wrong_elements = communicator.sum(check.wrong_elements);
   run.checked_rows = communicator.sum(check.checked_rows);

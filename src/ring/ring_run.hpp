@@ -43,9 +43,9 @@ struct RingRun {
   double compute_s = 0.0;               ///< median of the samples
   double exposed_communication_s = 0.0; ///< median of the samples
 
-  bool verified = false;           ///< compared with the double-precision reference
-  std::int64_t checked_rows = 0;   ///< query rows compared, over all ranks
-  bool all_rows_checked = false;   ///< else a seeded sample, with the first and last row of every span
+  bool verified = false;         ///< compared with the double-precision reference
+  std::int64_t checked_rows = 0; ///< query rows compared, over all ranks
+  bool all_rows_checked = false; ///< else a seeded sample, with the first and last row of every span
   double max_error = 0.0;
   double error_bound = 0.0;
   double max_lse_error = 0.0;

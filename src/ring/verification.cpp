@@ -8,6 +8,7 @@
 
 #include "problem/counter_random.hpp"
 #include "ring/reference_rows.hpp"
+#include "ring/sampling.hpp"
 
 namespace ringscale::ring {
 
@@ -18,13 +19,6 @@ using schedule::RingProblem;
 namespace {
 
 constexpr std::uint64_t sample_stream = 0x726F7773; // keeps the sample apart from the data's streams
-
-/// Takes one value into a maximum that a NaN never leaves again.
-void raise(double &maximum, double error) {
-  if (!(error <= maximum)) {
-    maximum = std::isnan(maximum) ? maximum : error;
-  }
-}
 
 double difference(double value, double reference) {
   // Equal infinities agree; their difference would be NaN.
@@ -87,13 +81,13 @@ RowCheck check_rows(const RingOptions &options, std::int64_t rank, kernels::Cons
         for (std::int64_t dim = 0; dim < attention.head_dim; ++dim) {
           const double error = difference(host_output(batch, rows[index], head, dim),
                                           reference.output(attention, batch, index, head, dim));
-          raise(check.max_error, error);
+          raise_to(check.max_error, error);
           check.wrong_elements += !(error <= bound.output) ? 1 : 0;
         }
         if (options.softmax == SoftmaxRule::online) {
           const double error =
               difference(host_lse(batch, rows[index], head), reference.log_sum_exp(attention, batch, index, head));
-          raise(check.max_lse_error, error);
+          raise_to(check.max_lse_error, error);
           check.wrong_elements += !(error <= bound.log_sum_exp) ? 1 : 0;
         }
       }

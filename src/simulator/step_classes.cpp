@@ -107,7 +107,7 @@ void StepClasses::runs(std::int64_t step, std::int64_t begin, std::int64_t end, 
   // Rank r meets owner r - step: the relation changes at ranks 0 and step, the key class where its border has moved.
   const auto cut_distance = [&](std::int64_t rank) {
     std::int64_t nearest = ring_size - rank; // rank 0 of the next turn
-    if (rank < step) {
+    if (causal_ && rank < step) {
       nearest = std::min(nearest, step - rank);
     }
     if (key_classes_ > 1) {

@@ -8,7 +8,8 @@
 
 namespace ringscale::simulator {
 
-/// Where a block's owner stands to the rank that computes with it. Under a causal mask the three differ.
+/// Where a block's owner stands to the rank that computes with it. Without a mask that does not matter and all are
+/// called diagonal.
 enum class Relation : std::uint8_t { diagonal, before, after };
 
 /// A run of ranks that do equal work in one step.
@@ -38,9 +39,11 @@ public:
   /// key class x 3 + relation of what `rank` meets in `step`.
   int key_relation(std::int64_t rank, std::int64_t step) const {
     const std::int64_t owner = rank >= step ? rank - step : rank - step + problem_.ring_size;
-    const Relation relation = step == 0 ? Relation::diagonal : rank >= step ? Relation::before : Relation::after;
-    return 3 * key_class(owner) + static_cast<int>(relation);
+    return 3 * key_class(owner) + static_cast<int>(relation(rank, step));
   }
+
+  /// One class for all ranks and steps.
+  bool uniform() const { return !causal_ && key_classes_ == 1; }
 
   /// The runs of equal key_relation among ranks [begin, end) in `step`, in order; begin and end may run past
   /// ring_size (ranks are then taken modulo it) by less than ring_size.
@@ -63,11 +66,18 @@ private:
   int key_class(std::int64_t owner) const {
     return key_class_of_.empty() ? 0 : key_class_of_[static_cast<std::size_t>(owner)];
   }
+  Relation relation(std::int64_t rank, std::int64_t step) const {
+    if (step == 0 || !causal_) {
+      return Relation::diagonal;
+    }
+    return rank >= step ? Relation::before : Relation::after;
+  }
   void find_classes();
   void find_examples();
 
   schedule::RingProblem problem_;
   std::int64_t steps_ = 1;
+  bool causal_ = false;
   int query_classes_ = 1;
   int key_classes_ = 1;
   bool work_depends_on_owner_ = false;

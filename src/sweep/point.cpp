@@ -97,9 +97,9 @@ const std::vector<std::string> &axes_of(PointKind kind) {
   static const std::vector<std::string> measured{"schedule", "placement", "softmax",     "kernel",       "mask",
                                                  "dtype",    "batch",     "query_heads", "kv_heads",     "head_dim",
                                                  "seed",     "progress",  "tokens",      "chunk_tokens", "ring_size"};
-  static const std::vector<std::string> simulated{"schedule",     "placement", "mask",         "dtype",    "batch",
-                                                  "query_heads",  "kv_heads",  "head_dim",     "seed",     "jitter",
-                                                  "speed_spread", "tokens",    "chunk_tokens", "ring_size"};
+  static const std::vector<std::string> simulated{"schedule", "placement",    "kernel",   "mask",         "dtype",
+                                                  "batch",    "query_heads",  "kv_heads", "head_dim",     "seed",
+                                                  "jitter",   "speed_spread", "tokens",   "chunk_tokens", "ring_size"};
   static const std::vector<std::string> analytic{"model",    "schedule", "placement",    "mask",
                                                  "dtype",    "batch",    "query_heads",  "kv_heads",
                                                  "head_dim", "tokens",   "chunk_tokens", "ring_size"};
@@ -142,8 +142,9 @@ Point read_point(PointKind kind, const std::string &grid, const Json &settings, 
     read_measured(reader, point.ring);
     break;
   case PointKind::simulated:
+    point.ring.kernel = word(reader, "kernel", "streamed", memory::parse_kernel);
     point.speed_spread = reader.number_or("speed_spread", 0.0, 0.0, 1.0);
-    point.jitter = reader.number_or("jitter", 0.0, 0.0, 1.0);
+    point.jitter = reader.number_or("jitter", 0.0, 0.0, 0.25);
     break;
   case PointKind::analytic:
     point.model = word(reader, "model", "ring_sharded", memory::parse_memory_model);

@@ -151,24 +151,35 @@ def machine_document(random):
 
 
 VERDICTS = (
-    ("billion-token-run", "inconsistent", 68.7), ("scaling-series-throughput", "refuted", 181000.0),
-    ("ring-size-memory-series", "supported", 0.0), ("queries-never-divided", "refuted", 36600.0),
-    ("trillion-tokens-2-3-hours", "refuted", 921.0), ("max-chunk-ring-dilated", "not_testable_here", None),
+    ("billion-token-run", "inconsistent", -1.84), ("scaling-series-throughput", "refuted", -5.26),
+    ("ring-size-memory-series", "supported", 0.71), ("queries-never-divided", "refuted", -4.56),
+    ("trillion-tokens-2-3-hours", "refuted", -2.96), ("max-chunk-ring-dilated", "not_testable_here", None),
     ("block-sparse-5-50x", "out_of_scope", None))
 
 
+def verdict(claim, word, margin):
+    hypotheses = [{"rank": 1, "model": name, "explains": "what would have run", "relative_residual_rms": 0.21,
+                   "fitted_constants": {"tile_s": 0.031}, "number_of_fitted_constants": 1, "points": 4, "determined": True,
+                   "physical": True} for name in ("exact_ring", "serial_loop_over_chunks")]
+    entry = {
+        "id": claim, "verdict": word, "margin": margin, "margin_unit": "decades", "margin_meaning": "synthetic",
+        "statement": "A synthetic statement that is about as long as the real ones are, with 262,144 devices, "
+                     "0.03 GB per device and 131,161 tokens/s in it.",
+        "document": "synthetic-document", "section": "Synthetic section", "claim_kind": "throughput",
+        "reasons": ["agrees (ratio): is the simulated throughput what the document prints? 18493 over 131161 is 0.141."],
+        "checks": [{"kind": "ratio", "asks": "is the simulated throughput what the document prints?", "role": "required",
+                    "finding": "contradicts", "margin": margin, "reason": "18493 over 131161 is 0.141."}],
+        "evidence": [{"kind": "published", "source": "synthetic-document: Synthetic section", "figure": "statement",
+                      "values": {"ring_size": 262144, "throughput_tokens_per_s": 131161}},
+                     {"kind": "simulated", "source": "simulated.json#simulate-262144", "figure": "tokens_per_s", "value": 18493.0,
+                      "interval": {"low": 17000.0, "high": 19800.0, "confidence": 0.9}, "check": 0},
+                     {"kind": "measured", "source": "quick.json#ring-4", "figure": "time_s", "value": 0.053, "check": 0}]}
+    return {**entry, "hypotheses": hypotheses} if claim == "scaling-series-throughput" else entry
+
+
 def verdicts_document():
-    verdicts = []
-    for claim, word, margin in VERDICTS:
-        verdicts.append({
-            "id": claim, "verdict": word, "margin": margin, "document": "synthetic-document",
-            "statement": "A synthetic statement that is about as long as the real ones are, with 262,144 devices, "
-                         "0.03 GB per device and 131,161 tokens/s in it.",
-            "evidence": [{"kind": "simulated", "source": "simulated.json rows[9]", "tokens_per_s_per_device": 0.0496},
-                         {"kind": "measured", "source": "quick.json rows[3]", "time_s": 0.053, "ring_size": 4}],
-            "hypotheses": [{"model": "exact ring", "residual": 0.21}, {"model": "serial loop over chunks", "residual": 0.21}]
-            if claim == "scaling-series-throughput" else []})
-    return {"schema": "ringscale.verdicts", "schema_version": 1, "provenance": PROVENANCE, "verdicts": verdicts}
+    return {"schema": "ringscale.verdicts", "schema_version": 1, "provenance": PROVENANCE,
+            "verdicts": [verdict(*entry) for entry in VERDICTS]}
 
 
 def results_document(verb, rows):

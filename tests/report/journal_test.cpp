@@ -19,6 +19,11 @@ namespace {
 
 using Start = Journal::Start;
 
+std::string point_name(int point) {
+  std::string name("p");
+  return name.append(std::to_string(point));
+}
+
 Json row_of(int value) {
   Json row = Json::object();
   row["value"] = value;
@@ -31,7 +36,7 @@ std::string write_sample(const TemporaryFolder &folder) {
   Journal journal(folder.path(), "identity", Start::fresh);
   journal.append_run(Json::object({{"run_id", "first"}}));
   for (int point = 0; point < 3; ++point) {
-    journal.append_point("p" + std::to_string(point), row_of(point));
+    journal.append_point(point_name(point), row_of(point));
   }
   return text_of(Journal::file_in(folder.path()));
 }
@@ -67,7 +72,7 @@ TEST(Journal, SurvivesTruncationAtEveryByte) {
       ASSERT_EQ(journal.entries().size(), kept) << length;
       // Going on from here gives the same points as never having been cut.
       for (int point = 0; point < 3; ++point) {
-        const std::string name = "p" + std::to_string(point);
+        const std::string name = point_name(point);
         if (!journal.finished(name)) {
           journal.append_point(name, row_of(point));
         }
@@ -104,7 +109,7 @@ TEST(Journal, RefusesPointsThatStandTwice) {
 TEST(Journal, RefusesAnotherExperimentAndAnOldFolder) {
   const TemporaryFolder folder;
   write_sample(folder);
-  expect_invalid([&] { const Journal journal(folder.path(), "other", Start::resume); }, {"another experiment"});
+  expect_invalid([&] { const Journal journal(folder.path(), "other", Start::resume); }, {"another experiment file"});
   expect_invalid([&] { const Journal journal(folder.path(), "identity", Start::fresh); },
                  {"journal.jsonl exists already", "--resume"});
 }

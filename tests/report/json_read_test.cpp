@@ -103,7 +103,7 @@ TEST(ParseJson, AnswersDamageOnlyByInvalidInput) {
         text.insert(at, text.substr(at / 2, generator() % 6));
       }
       if (text.empty()) {
-        text = "[";
+        text.push_back('[');
       }
     }
     try {

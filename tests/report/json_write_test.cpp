@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <limits>
+#include <locale>
 #include <random>
 #include <stdexcept>
 #include <string>
@@ -78,8 +79,23 @@ TEST(WriteJson, KeepsArraysOfPlainValuesOnOneLine) {
   EXPECT_EQ(parse_json(write_json(document, 2), "s"), document);
 }
 
-TEST(WriteJson, IgnoresTheLocale) {
-  // Any locale with a decimal comma will do; where none is installed the point of the test is moot.
+/// Streams under this facet write 1.234,5 for 1234.5.
+struct CommaPunctuation : std::numpunct<char> {
+  char do_decimal_point() const override { return ','; }
+  char do_thousands_sep() const override { return '.'; }
+  std::string do_grouping() const override { return "\3"; }
+};
+
+TEST(WriteJson, IgnoresTheLocaleOfStreams) {
+  const std::locale before = std::locale::global(std::locale(std::locale::classic(), new CommaPunctuation));
+  const double read = parse_json("[1234.5]", "s")[0].get<double>();
+  const std::string written = write_json(Json::array({1234.5, 1234567}), -1);
+  std::locale::global(before);
+  EXPECT_EQ(read, 1234.5);
+  EXPECT_EQ(written, "[1234.5,1234567]");
+}
+
+TEST(WriteJson, IgnoresTheLocaleOfTheCLibrary) {
   const std::string before = std::setlocale(LC_ALL, nullptr);
   const char *found = nullptr;
   for (const char *name : {"de_DE.UTF-8", "de_DE.utf8", "de_DE", "fr_FR.UTF-8", "nl_NL.UTF-8", "ru_RU.UTF-8"}) {

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <CLI/CLI.hpp>
+
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <optional>
+
+#include "drivers/failure.hpp"
+#include "drivers/session.hpp"
+#include "problem/invalid_input.hpp"
+#include "report/journal.hpp"
+#include "report/machine_document.hpp"
+#include "report/output_file.hpp"
+#include "report/results_document.hpp"
+#include "ring/communicator.hpp"
+#include "simulator/simulation.hpp"
+#include "sweep/crew.hpp"
+#include "sweep/describe.hpp"
+#include "sweep/fingerprint.hpp"
+#include "sweep/plan.hpp"
+#include "sweep/rows.hpp"
+#include "sweep/run_points.hpp"
+#include "sweep/stop_signal.hpp"
+
+namespace ringscale::drivers {
+
+namespace {
+
+using problem::InvalidInput;
+using report::Journal;
+using report::Json;
+using Clock = std::chrono::steady_clock;
+
+struct SweepFlags {
+  std::string experiment;
+  std::string machine;
+  bool resume = false;
+  int threads = 0;
+};
+
+/// The machine file of the command line, else the experiment's own, which is relative to the experiment file.
+std::filesystem::path machine_file(const SweepFlags &flags, const sweep::Plan &plan) {
+  if (!flags.machine.empty()) {
+    return flags.machine;
+  }
+  return plan.machine.empty() ? std::filesystem::path()
+                              : std::filesystem::path(flags.experiment).parent_path() / plan.machine;
+}
+
+/// Rank 0 of a sweep.
+class Sweep {
+public:
+  Sweep(Session &session, const SweepFlags &flags) : session_(session), flags_(flags) {}
+
+  int run() {
+    prepare();
+    const sweep::StopSignal signals;
+    const bool complete = finish_points();
+    const int code = complete ? conclude() : interrupted();
+    if (ranks_ > 1) {
+      crew_->dismiss(code);
+    }
+    return code;
+  }
+
+private:
+  /// Everything that can be wrong is looked at here, before a file is made or a point runs.
+  void prepare() {
+    plan_ = sweep::read_plan(flags_.experiment);
+    folder_ = session_.options.output;
+    if (folder_.empty()) {
+      throw InvalidInput("--output DIR is missing: the folder for the journal and results.json");
+    }
+    read_machine();
+    ranks_ = session_.world_size();
+    sweep::require_ranks(plan_.largest_measured_ring(), ranks_);
+    if (std::filesystem::exists(results_file()) && !flags_.resume) {
+      throw InvalidInput(results_file().string() + " exists already; name another output");
+    }
+    report::require_writable_folder(folder_);
+    journal_.emplace(folder_, sweep::fingerprint(plan_.identity + machine_identity_),
+                     flags_.resume ? Journal::Start::resume : Journal::Start::fresh);
+    for (const std::string &line : sweep::describe(plan_)) {
+      session_.say(line);
+    }
+    if (ranks_ > 1 || plan_.has(sweep::PointKind::measured)) {
+      crew_.emplace(session_.world());
+      session_.start_kokkos(flags_.threads);
+    }
+  }
+
+  void read_machine() {
+    if (!plan_.has(sweep::PointKind::simulated)) {
+      return;
+    }
+    machine_path_ = machine_file(flags_, plan_);
+    if (machine_path_.empty()) {
+      throw InvalidInput(flags_.experiment +
+                         " has simulated points; add --machine FILE (ringscale calibrate writes one)");
+    }
+    const Json document = report::read_json_file(machine_path_);
+    machine_ = report::machine_from_json(document, machine_path_.string());
+    machine_identity_ = report::write_json(document, -1);
+  }
+
+  bool finish_points() {
+    const auto finished = journal_->entries().size();
+    if (finished == plan_.points.size()) {
+      return true;
+    }
+    if (finished > 0) {
+      session_.say("resuming: " + std::to_string(finished) + " points are finished already");
+    }
+    journal_->append_run(session_.run_provenance());
+    const Clock::time_point start = Clock::now();
+    sweep::PointHooks hooks;
+    hooks.run = [this](const sweep::Point &point) {
+      Json row = row_of(point);
+      session_.say(sweep::summary_line(row));
+      return row;
+    };
+    hooks.stop = [this, start] {
+      const double budget = session_.options.time_budget_s;
+      if (const char *signal = sweep::StopSignal::received(); signal != nullptr) {
+        stopped_by_ = signal;
+      } else if (budget > 0.0 && std::chrono::duration<double>(Clock::now() - start).count() >= budget) {
+        stopped_by_ = "the time budget";
+      }
+      return !stopped_by_.empty();
+    };
+    hooks.note = [this](std::size_t done, std::size_t total, const sweep::Point &point) {
+      session_.progress("point " + std::to_string(done + 1) + " of " + std::to_string(total) + ": " + point.id);
+    };
+    return sweep::run_points(plan_, *journal_, hooks);
+  }
+
+  Json row_of(const sweep::Point &point) {
+    switch (point.kind) {
+    case sweep::PointKind::measured:
+      return sweep::ring_row(point.id, point.ring, crew_->measure(point));
+    case sweep::PointKind::simulated: {
+      simulator::SimulationOptions options;
+      options.problem = point.problem();
+      options.kernel = point.ring.kernel;
+      options.speed_spread = point.speed_spread;
+      options.jitter = point.jitter;
+      options.seed = point.ring.seed;
+      return sweep::simulation_row(point.id, machine_, options, simulator::simulate(machine_, options));
+    }
+    case sweep::PointKind::analytic:
+      return sweep::memory_row(point.id, point.model, point.problem(), point.footprint);
+    }
+    throw InvalidInput("unknown kind of point");
+  }
+
+  /// Writes results.json once; a second --resume of a finished sweep only tells how it ended.
+  int conclude() {
+    const Json rows = sweep::rows_in_order(plan_, *journal_);
+    const std::vector<std::string> reasons = sweep::invalid_points(rows);
+    Json document = report::results_document("sweep", config(), rows, reasons.empty() ? "valid" : "invalid", reasons,
+                                             session_.run_provenance());
+    document["runs"] = journal_->runs();
+    const bool written = std::filesystem::exists(results_file());
+    if (!written) {
+      report::write_file_exclusive(results_file(), report::write_json(document, 2) + "\n");
+    }
+    session_.print_document(document);
+    for (const std::string &reason : reasons) {
+      session_.say("invalid: " + reason);
+    }
+    session_.say("verdict: " + std::string(reasons.empty() ? "valid" : "invalid") + ", " +
+                 std::to_string(plan_.points.size()) + " points");
+    session_.say((written ? "complete already: " : "wrote ") + results_file().string());
+    session_.say("journal " + Journal::file_in(folder_).string());
+    return reasons.empty() ? exit_valid : exit_invalid;
+  }
+
+  int interrupted() {
+    const std::size_t finished = journal_->entries().size();
+    Json document = Json::object();
+    document["schema"] = "ringscale.progress";
+    document["schema_version"] = 1;
+    document["verdict"] = "incomplete";
+    document["stopped_by"] = stopped_by_;
+    document["finished_points"] = finished;
+    document["points"] = plan_.points.size();
+    document["journal"] = Journal::file_in(folder_).string();
+    session_.print_document(document);
+    session_.say("verdict: incomplete, stopped by " + stopped_by_ + " after " + std::to_string(finished) + " of " +
+                 std::to_string(plan_.points.size()) + " points; the same command with --resume goes on");
+    return exit_incomplete;
+  }
+
+  Json config() const {
+    Json config = Json::object();
+    config["experiment_file"] = flags_.experiment;
+    config["experiment"] = plan_.experiment;
+    config["identity"] = plan_.identity;
+    config["machine_file"] = machine_path_.empty() ? Json(nullptr) : Json(machine_path_.string());
+    config["machine"] = machine_path_.empty() ? Json(nullptr) : Json(machine_.name);
+    return config;
+  }
+
+  std::filesystem::path results_file() const { return folder_ / "results.json"; }
+
+  Session &session_;
+  const SweepFlags &flags_;
+  sweep::Plan plan_;
+  machine::Machine machine_;
+  std::filesystem::path machine_path_;
+  std::string machine_identity_;
+  std::filesystem::path folder_;
+  int ranks_ = 1;
+  std::optional<sweep::Crew> crew_;
+  std::optional<Journal> journal_;
+  std::string stopped_by_;
+};
+
+int show_plan(Session &session, const SweepFlags &flags) {
+  if (!session.is_root()) {
+    return exit_valid;
+  }
+  const sweep::Plan plan = sweep::read_plan(flags.experiment);
+  for (const std::string &line : sweep::describe(plan)) {
+    session.say(line);
+  }
+  if (plan.has(sweep::PointKind::simulated) && machine_file(flags, plan).empty()) {
+    session.say("simulated points need --machine FILE");
+  }
+  if (const std::int64_t ranks = plan.largest_measured_ring(); ranks > 1) {
+    session.say("measured points need mpiexec -n " + std::to_string(ranks));
+  }
+  session.print_document(sweep::plan_document(plan));
+  return exit_valid;
+}
+
+int run_sweep(Session &session, const SweepFlags &flags) {
+  if (session.options.dry_run) {
+    return show_plan(session, flags);
+  }
+  if (session.is_root()) {
+    return Sweep(session, flags).run();
+  }
+  // Signals go to every rank of a job; rank 0 alone decides when to stop.
+  const sweep::StopSignal signals;
+  sweep::Crew crew(session.world());
+  session.start_kokkos(flags.threads);
+  return crew.serve();
+}
+
+} // namespace
+
+void add_sweep_verb(CLI::App &program, Session &session) {
+  CLI::App *verb = program.add_subcommand("sweep", "Run an experiment file: measured, simulated and analytic points");
+  auto flags = std::make_shared<SweepFlags>();
+  verb->add_option("experiment", flags->experiment, "Experiment file (docs/formats.md)")->required();
+  verb->add_option("--machine", flags->machine, "Machine file for simulated points");
+  verb->add_flag("--resume", flags->resume, "Go on with the journal in the output folder");
+  verb->add_option("--threads", flags->threads, "Host threads of each rank; 0: its share of the cores")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 4096));
+  add_common_flags(*verb, session,
+                   {CommonFlag::json, CommonFlag::dry_run, CommonFlag::output, CommonFlag::time_budget});
+  verb->callback([&session, flags] { session.action = [&session, flags] { return run_sweep(session, *flags); }; });
+}
+
+} // namespace ringscale::drivers

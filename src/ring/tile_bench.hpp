@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+
+#include <functional>
+
+#include "kernels/attention_block.hpp"
+#include "ring/measurements.hpp"
+
+namespace ringscale::ring {
+
+/// Buffers of one tile with synthetic data, and the calls that measurements time. Every call waits for completion.
+class TileBench {
+public:
+  /// Throws InvalidInput for a bad shape.
+  explicit TileBench(const TileSetting &setting);
+
+  void pack() const;
+  void merge() const;
+  /// The whole tile at once, as one kernel.
+  void compute() const;
+  /// The tile in slices of about the size the ring loop takes, `between` called after each.
+  void compute_in_slices(const std::function<void()> &between) const;
+
+private:
+  using Floats = Kokkos::View<float *, kernels::MemorySpace>;
+  void compute_rows(std::int64_t begin, std::int64_t end) const;
+  kernels::Tensor4 tensor4(const Floats &data, std::int64_t tokens, std::int64_t heads) const;
+  kernels::Tensor3 tensor3(const Floats &data) const;
+
+  TileSetting setting_;
+  problem::AttentionProblem attention_;
+  kernels::ExecutionSpace space_;
+  Floats query_, key_, value_, packed_, output_, lse_, other_output_, other_lse_, scores_;
+};
+
+} // namespace ringscale::ring

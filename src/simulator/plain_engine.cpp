@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <utility>
+
+#include "simulator/engines.hpp"
+#include "simulator/recurrence.hpp"
+
+namespace ringscale::simulator {
+
+void add_last_step(const RingCosts &costs, const SimulationOptions &options, const TickScale &scale, Finish &finish) {
+  const std::int64_t last = costs.steps() - 1;
+  for (std::size_t rank = 0; rank < finish.ticks.size(); ++rank) {
+    const auto place = static_cast<std::int64_t>(rank);
+    const std::int64_t work = work_ticks(costs, options, scale, place, last);
+    finish.ticks[rank] += work + jitter_ticks(options, place, last, amplitude_ticks(options, work));
+  }
+}
+
+Finish run_plain(const RingCosts &costs, const SimulationOptions &options, const TickScale &scale) {
+  const std::int64_t ring_size = costs.ring_size();
+  const TickCosts<std::int64_t> ticks(costs, options, scale, 0);
+  RowScratch<std::int64_t> scratch;
+  // One ghost on either side holds the neighbour across the ring's end.
+  std::vector<std::int64_t> current(static_cast<std::size_t>(ring_size + 2), 0);
+  std::vector<std::int64_t> next(current.size(), 0);
+  for (std::int64_t step = 0; step + 1 < costs.steps(); ++step) {
+    current.front() = current[static_cast<std::size_t>(ring_size)];
+    current.back() = current[1];
+    const StepRow<std::int64_t> row = ticks.row(step, 0, ring_size, scratch);
+    advance_cells(current.data() + 1, next.data() + 1, row, ticks.rank_keys(0), noise_group_key(options.seed, step),
+                  static_cast<int>(step % steps_per_noise_group), 0, ring_size);
+    std::swap(current, next);
+  }
+  Finish finish;
+  finish.ticks.assign(current.begin() + 1, current.end() - 1);
+  finish.steps_computed = static_cast<double>(ring_size) * static_cast<double>(costs.steps());
+  add_last_step(costs, options, scale, finish);
+  return finish;
+}
+
+} // namespace ringscale::simulator

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "simulator/ring_costs.hpp"
+
+#include <algorithm>
+
+#include "machine/links.hpp"
+#include "problem/invalid_input.hpp"
+
+namespace ringscale::simulator {
+
+using problem::AttentionProblem;
+using problem::TokenSet;
+using schedule::RingProblem;
+
+namespace {
+
+TokenSet queries_of(const RingProblem &problem, std::int64_t rank) {
+  return query_tokens(problem.placement, problem.attention.tokens, problem.ring_size, rank);
+}
+
+TokenSet keys_of(const RingProblem &problem, std::int64_t owner) {
+  return key_tokens(problem.placement, problem.attention.tokens, problem.ring_size, owner);
+}
+
+} // namespace
+
+RingCosts::RingCosts(const machine::Machine &machine, const SimulationOptions &options)
+    : options_(options), classes_(options.problem), tile_time_(machine, options.dtype), merge_(machine.merge),
+      step_fixed_s_(machine.step_fixed_s.value), hidden_fraction_(machine.overlap.hidden_fraction.value) {
+  if (options.kernel != memory::KernelKind::streamed) {
+    throw problem::InvalidInput("kernel materialised: machine files hold times of the streamed kernel; simulate that");
+  }
+  find_hops(machine);
+  find_work();
+  find_core_sharing(machine);
+}
+
+WorkSeconds RingCosts::work_of(std::int64_t rank, std::int64_t step) {
+  const RingProblem &problem = options_.problem;
+  const AttentionProblem &attention = problem.attention;
+  const TokenSet queries = queries_of(problem, rank);
+  const TokenSet keys = keys_of(problem, schedule::step_of(problem, rank, step).block_owner);
+  WorkSeconds work;
+  double rows_merged = 0.0;
+  for (int query_span = 0; query_span < queries.span_count(); ++query_span) {
+    for (int key_span = 0; key_span < keys.span_count(); ++key_span) {
+      const problem::TokenSpan &query = queries.span(query_span);
+      const problem::TokenSpan &key = keys.span(key_span);
+      const double pairs = span_pairs(query, key);
+      if (!(pairs > 0.0)) {
+        continue;
+      }
+      const machine::TileWork tile{attention.batch,
+                                   attention.query_heads,
+                                   attention.kv_heads,
+                                   attention.head_dim,
+                                   query.count,
+                                   key.count,
+                                   pairs};
+      work.tile_s += tile_time_(tile);
+      if (extrapolation_.empty()) {
+        extrapolation_ = tile_time_.extrapolation(tile);
+      }
+      // The first block met replaces what was there; every later one is merged.
+      rows_merged += step == 0 && key_span == 0 ? 0.0 : static_cast<double>(query.count);
+    }
+  }
+  if (!merge_.fused && rows_merged > 0.0) {
+    const double elements = rows_merged * static_cast<double>(attention.batch * attention.query_heads) *
+                            static_cast<double>(attention.head_dim + 1);
+    work.merge_s = merge_.fixed_s.value + merge_.per_element_s.value * elements;
+  }
+  return work;
+}
+
+double RingCosts::span_pairs(const problem::TokenSpan &queries, const problem::TokenSpan &keys) const {
+  if (options_.problem.attention.mask == problem::Mask::none) {
+    return static_cast<double>(queries.count) * static_cast<double>(keys.count);
+  }
+  return static_cast<double>(problem::admitted_pairs(queries, keys, problem::Mask::causal));
+}
+
+void RingCosts::find_work() {
+  class_work_.resize(static_cast<std::size_t>(classes_.query_classes() * classes_.key_relations()));
+  for (int query_class = 0; query_class < classes_.query_classes(); ++query_class) {
+    for (int relation = 0; relation < classes_.key_relations(); ++relation) {
+      const StepClasses::Example example = classes_.example(query_class, relation);
+      if (example.rank >= 0) {
+        WorkSeconds &work = class_work_[static_cast<std::size_t>(query_class * classes_.key_relations() + relation)];
+        work = work_of(example.rank, example.step);
+        largest_work_s_ = std::max(largest_work_s_, work.total());
+      }
+    }
+  }
+  if (classes_.work_depends_on_owner()) {
+    owner_work_.resize(static_cast<std::size_t>(ring_size()));
+    for (std::int64_t owner = 0; owner < ring_size(); ++owner) {
+      // All ranks own all queries, so any other rank tells what every rank does with this owner's block.
+      const std::int64_t rank = owner == 0 && ring_size() > 1 ? 1 : 0;
+      owner_work_[static_cast<std::size_t>(owner)] = work_of(rank, (rank - owner + ring_size()) % ring_size());
+      largest_work_s_ = std::max(largest_work_s_, owner_work_[static_cast<std::size_t>(owner)].total());
+    }
+  }
+}
+
+WorkSeconds RingCosts::work(std::int64_t rank, std::int64_t step) const {
+  WorkSeconds result;
+  if (owner_work_.empty()) {
+    result = class_work(classes_.query_class(rank), classes_.key_relation(rank, step));
+  } else {
+    const std::int64_t owner = rank >= step ? rank - step : rank - step + ring_size();
+    result = owner_work_[static_cast<std::size_t>(owner)];
+    result.merge_s = step == 0 ? 0.0 : result.merge_s; // the first block replaces
+  }
+  if (shares_cores_) {
+    const double factor = step_factor_[static_cast<std::size_t>(step)];
+    result.tile_s *= factor;
+    result.merge_s *= factor;
+  }
+  return result;
+}
+
+void RingCosts::find_core_sharing(const machine::Machine &machine) {
+  const machine::CoreSharing &sharing = machine.core_sharing;
+  const std::int64_t ranks = std::min(options_.ranks_on_node, ring_size());
+  if (sharing.cores == 0 || ranks <= sharing.cores) {
+    return;
+  }
+  // How many ranks compute differs from step to step under a causal mask; counting them is quadratic in the ring.
+  constexpr std::int64_t most_counted = 4096;
+  step_factor_.resize(static_cast<std::size_t>(steps()));
+  for (std::int64_t step = 0; step < steps(); ++step) {
+    double active = static_cast<double>(ranks);
+    if (ring_size() <= most_counted) {
+      double sum = 0.0;
+      double largest = 0.0;
+      for (std::int64_t rank = 0; rank < ring_size(); ++rank) {
+        const double work_s = work(rank, step).total();
+        sum += work_s;
+        largest = std::max(largest, work_s);
+      }
+      active *= largest > 0.0 ? sum / (largest * static_cast<double>(ring_size())) : 0.0;
+    }
+    step_factor_[static_cast<std::size_t>(step)] =
+        machine::core_sharing_factor(sharing, static_cast<double>(ranks), active);
+  }
+  shares_cores_ = true;
+  largest_work_s_ *= *std::max_element(step_factor_.begin(), step_factor_.end());
+  step_fixed_s_ += sharing.extra_step_s.value;
+}
+
+void RingCosts::find_hops(const machine::Machine &machine) {
+  const RingProblem &problem = options_.problem;
+  const memory::KernelFootprint footprint{machine.footprint.key_tile_tokens, machine.footprint.workspace_bytes};
+  const double payload =
+      static_cast<double>(memory::block_buffer_bytes(problem, footprint) - memory::block_header_bytes);
+  hop_bytes_ = static_cast<double>(memory::block_header_bytes) +
+               payload * static_cast<double>(tile_time_.element_bytes()) /
+                   static_cast<double>(problem::storage_bytes(problem.attention.dtype));
+  link_period_ = machine::link_period(machine, ring_size());
+  const auto hop_between = [&](std::int64_t from, std::int64_t to) {
+    const machine::Link &link = machine::link_between(machine, from, to);
+    return machine::message_time(link, hop_bytes_, machine::concurrent_flows(machine, link, ring_size()));
+  };
+  hop_by_place_ = {hop_between(ring_size() - 1, 0)};
+  for (std::int64_t place = 0; place < link_period_; ++place) {
+    // Rank `place` has no rank before it within the period when it is 0: then its neighbour lies in the group before.
+    const std::int64_t rank = place == 0 ? std::min(link_period_, ring_size() - 1) : place;
+    hop_by_place_.push_back(rank == 0 ? hop_by_place_.front() : hop_between(rank - 1, rank));
+  }
+  const bool closes = ring_size() % link_period_ == 0 && hop_by_place_[0] == hop_by_place_[1];
+  hop_period_ = hops_are_alike() ? 1 : closes ? link_period_ : ring_size();
+}
+
+double RingCosts::largest_hop_s() const {
+  return steps() > 1 ? *std::max_element(hop_by_place_.begin(), hop_by_place_.end()) : 0.0;
+}
+
+bool RingCosts::hops_are_alike() const {
+  return std::all_of(hop_by_place_.begin(), hop_by_place_.end(),
+                     [&](double hop_time) { return hop_time == hop_by_place_.front(); });
+}
+
+} // namespace ringscale::simulator

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "machine/machine.hpp"
+#include "memory/closed_form.hpp"
+#include "schedule/ring_schedule.hpp"
+
+namespace ringscale::simulator {
+
+/// How the recurrence is advanced. All give the same bits for the same tick: plain goes step by step over all ranks,
+/// blocked takes blocks of ranks many steps at a time, folded advances one period of equal devices.
+enum class Engine { automatic, plain, blocked, folded };
+
+struct SimulationOptions {
+  schedule::RingProblem problem;
+  memory::KernelKind kernel = memory::KernelKind::streamed;
+  std::string dtype;         ///< arithmetic of a published machine; "": its first, float32 on calibrated ones
+  double speed_spread = 0.0; ///< standard deviation of the logarithm of a device's time factor, 0..1
+  double jitter = 0.0;       ///< relative standard deviation of one step's work, 0..0.25
+  std::uint64_t seed = 1;
+  int threads = 0;                ///< 0: all cores of the affinity mask
+  std::int64_t ranks_on_node = 0; ///< ranks that share the machine's cores; 0: every device has a core of its own
+  Engine engine = Engine::automatic;
+  int tick_bits = 0; ///< a tick is the longest step / 2^tick_bits; 0: 20 for blocked, else as fine as 62 bits allow
+};
+
+/// Where the time of the slowest device went; the parts add up to `total_s`.
+struct Breakdown {
+  std::int64_t rank = 0;
+  double compute_s = 0.0;               ///< tiles, with the device's speed and jitter
+  double merge_s = 0.0;                 ///< merges that are no part of the tile
+  double fixed_s = 0.0;                 ///< per-step terms
+  double exposed_communication_s = 0.0; ///< its own hops beyond its own work
+  double waiting_s = 0.0;               ///< for neighbours that were later
+  double total_s = 0.0;
+};
+
+struct FinishPercentiles {
+  double p0_s = 0.0;
+  double p5_s = 0.0;
+  double p25_s = 0.0;
+  double p50_s = 0.0;
+  double p75_s = 0.0;
+  double p95_s = 0.0;
+  double p100_s = 0.0;
+};
+
+struct Simulation {
+  double time_s = 0.0;     ///< slowest device
+  double time_low_s = 0.0; ///< interval from the machine's hold-out errors; equal to time_s without any
+  double time_high_s = 0.0;
+  double time_confidence = 0.0;
+  double tokens_per_s = 0.0;
+  double tokens_per_s_per_device = 0.0;
+  double efficiency = 0.0; ///< work of all devices at nominal speed / (ring_size x time)
+  std::string bound;       ///< compute, communication (which one the slowest device mostly waits for) or waiting
+  FinishPercentiles finish;
+  Breakdown slowest;
+  memory::MemoryByPurpose memory;
+  std::int64_t memory_peak_bytes = 0;
+  std::int64_t device_memory_bytes = 0;
+  bool fits_memory = false;
+  double hop_bytes = 0.0;
+  double hop_s = 0.0;  ///< the slowest link's hop alone
+  double work_s = 0.0; ///< the longest work of a step
+  std::string dtype;
+  bool extrapolated = false;
+  std::string extrapolation;   ///< what lies outside the calibrated range
+  double hops = 0.0;           ///< messages of all devices: ring_size x (steps - 1); a double since it passes 2^63
+  double steps_computed = 0.0; ///< (rank, step) pairs actually advanced
+  std::string engine;
+  double tick_s = 0.0; ///< resolution of every time
+  double wall_s = 0.0;
+  double hops_per_s = 0.0; ///< hops / wall_s
+  double hold_out_median_relative_error = 0.0;
+  std::int64_t hold_out_points = 0;
+};
+
+/// Simulates one forward pass of the ring on `machine`. Throws InvalidInput for a bad problem or option.
+Simulation simulate(const machine::Machine &machine, const SimulationOptions &options);
+
+/// Checks the options alone.
+void validate(const SimulationOptions &options);
+
+} // namespace ringscale::simulator

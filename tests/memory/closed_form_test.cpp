@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "memory/closed_form.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "problem/invalid_input.hpp"
+
+namespace ringscale::memory {
+namespace {
+
+using schedule::Placement;
+using schedule::RingProblem;
+using schedule::Schedule;
+
+/// Counts rows, padded keys and scores of one rank by walking over every rank's spans, one token at a time.
+MemoryByPurpose enumerated(const RingProblem &problem, std::int64_t rank, const KernelFootprint &footprint,
+                           KernelKind kernel) {
+  const auto &attention = problem.attention;
+  const auto spans = [&](bool query, std::int64_t owner) {
+    const problem::TokenSet set =
+        query ? query_tokens(problem.placement, attention.tokens, problem.ring_size, owner)
+              : key_tokens(problem.placement, attention.tokens, problem.ring_size, owner);
+    std::vector<std::int64_t> counts(2, 0);
+    for (std::int64_t token = 0; token < attention.tokens; ++token) {
+      for (int index = 0; index < set.span_count(); ++index) {
+        for (std::int64_t place = 0; place < set.span(index).count; ++place) {
+          counts[static_cast<std::size_t>(index)] += set.span(index).position(place) == token ? 1 : 0;
+        }
+      }
+    }
+    return counts;
+  };
+  std::int64_t most_packed_tokens = 0;
+  std::int64_t longest_key_span = 0;
+  for (std::int64_t owner = 0; owner < problem.ring_size; ++owner) {
+    std::int64_t packed_tokens = 0;
+    for (const std::int64_t count : spans(false, owner)) {
+      std::int64_t padded = 0;
+      while (padded < count) {
+        padded += footprint.key_tile_tokens;
+      }
+      packed_tokens += padded;
+      longest_key_span = std::max(longest_key_span, count);
+    }
+    most_packed_tokens = std::max(most_packed_tokens, packed_tokens);
+  }
+  const std::vector<std::int64_t> query_spans = spans(true, rank);
+  const std::int64_t rows = attention.batch * (query_spans[0] + query_spans[1]) * attention.query_heads;
+  MemoryByPurpose memory;
+  memory[Purpose::query] = 4 * rows * attention.head_dim;
+  memory[Purpose::output] = 4 * rows * attention.head_dim;
+  memory[Purpose::partial] = 4 * rows;
+  memory[Purpose::key_value] =
+      64 + 2 * 4 * attention.batch * most_packed_tokens * attention.kv_heads * attention.head_dim;
+  if (problem.schedule == Schedule::ring && problem.ring_size > 1) {
+    memory[Purpose::communication] = memory[Purpose::key_value];
+  }
+  if (kernel == KernelKind::materialised) {
+    memory[Purpose::scores] = 4 * attention.batch * attention.query_heads *
+                              std::max(query_spans[0], query_spans[1]) * longest_key_span;
+  }
+  memory[Purpose::workspace] = footprint.workspace_bytes;
+  return memory;
+}
+
+TEST(ClosedForm, EqualsEnumerationForEveryPlacementRingAndTokenCount) {
+  std::int64_t points = 0;
+  for (const Placement placement :
+       {Placement::contiguous, Placement::zigzag, Placement::striped, Placement::replicated_queries}) {
+    for (std::int64_t ring_size = 1; ring_size <= 9; ++ring_size) {
+      for (std::int64_t tokens = ring_size; tokens <= 40; tokens += 1 + tokens / 16) {
+        for (const std::int64_t tile : {1, 3, 16}) {
+          RingProblem problem;
+          problem.placement = placement;
+          problem.ring_size = ring_size;
+          problem.schedule = tokens % 5 == 0 ? Schedule::local_only : Schedule::ring;
+          problem.attention.tokens = tokens;
+          problem.attention.batch = 1 + tokens % 2;
+          problem.attention.query_heads = 4;
+          problem.attention.kv_heads = tokens % 3 == 0 ? 2 : 4;
+          problem.attention.head_dim = 8;
+          const KernelKind kernel = tokens % 2 == 0 ? KernelKind::materialised : KernelKind::streamed;
+          const KernelFootprint footprint{tile, 100 * tile};
+          std::int64_t most = 0;
+          for (std::int64_t rank = 0; rank < ring_size; ++rank) {
+            const MemoryByPurpose closed = closed_form(problem, rank, footprint, kernel);
+            ASSERT_EQ(closed, enumerated(problem, rank, footprint, kernel))
+                << name(placement) << " P=" << ring_size << " tokens=" << tokens << " rank=" << rank;
+            most = std::max(most, closed.total());
+            ++points;
+          }
+          EXPECT_EQ(closed_form(problem, rank_with_most_memory(problem), footprint, kernel).total(), most);
+        }
+      }
+    }
+  }
+  EXPECT_GT(points, 3000);
+  RecordProperty("points", static_cast<int>(points));
+}
+
+TEST(ClosedForm, RefusesBadProblems) {
+  RingProblem problem;
+  problem.attention.tokens = 3;
+  problem.ring_size = 4;
+  EXPECT_THROW(closed_form(problem, 0, {}, KernelKind::streamed), problem::InvalidInput);
+  problem.attention.tokens = 8;
+  EXPECT_THROW(closed_form(problem, 4, {}, KernelKind::streamed), problem::InvalidInput);
+  EXPECT_THROW(closed_form(problem, 0, {0, 0}, KernelKind::streamed), problem::InvalidInput);
+}
+
+TEST(ClosedForm, RefusesScoresThatNoCounterCanHold) {
+  RingProblem problem;
+  problem.attention.tokens = std::int64_t{1} << 40;
+  EXPECT_THROW(closed_form(problem, 0, {}, KernelKind::materialised), problem::InvalidInput);
+  EXPECT_GT(closed_form(problem, 0, {}, KernelKind::streamed).total(), std::int64_t{1} << 50);
+}
+
+TEST(KernelKind, WordsGoBothWays) {
+  for (const KernelKind kernel : {KernelKind::streamed, KernelKind::materialised}) {
+    EXPECT_EQ(parse_kernel(name(kernel)), kernel);
+  }
+  EXPECT_THROW(parse_kernel("flash"), problem::InvalidInput);
+}
+
+} // namespace
+} // namespace ringscale::memory
