@@ -11,7 +11,7 @@ KINDS = ("measured", "simulated", "analytic", "published")
 # Schema name -> versions this report can read.
 READABLE = {"ringscale.results": {1}, "ringscale.machine": {1}, "ringscale.verdicts": {1}}
 
-# Quantities that figures draw: when a row has one, it must be a finite number.
+# Quantities that figures draw: a finite number, or null where a run has none (an unverified run has no error).
 NUMBERS = ("time_s", "tokens_per_s", "tokens_per_s_per_device", "memory_peak_bytes", "max_error", "error_bound",
            "ring_size", "tokens", "chunk_tokens", "hops", "wall_s", "message_bytes", "messages", "compute_s",
            "exposed_communication_s", "gflop_per_s", "share_of_peak", "hold_out_median_relative_error")
@@ -118,19 +118,31 @@ def _is_number(value):
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
+def without_nulls(row):
+    """A row without the numbers that it says it does not have: null stands for "not measured" or "not a number"."""
+    kept = {key: item for key, item in row.items() if item is not None or key not in NUMBERS}
+    interval = kept.get("time_s_interval")
+    if isinstance(interval, dict) and interval.get("low", 0) is None and interval.get("high", 0) is None:
+        del kept["time_s_interval"]
+    return kept
+
+
 def check_row(row, place):
-    """BadInput unless the row says its kind and every drawn quantity in it is a finite number."""
+    """BadInput unless the row says its kind and every drawn quantity in it is a finite number or null."""
     if not isinstance(row, dict):
         raise BadInput(f"{place} is not an object")
     if row.get("kind") not in KINDS:
         raise BadInput(f'{place}.kind is {row.get("kind")!r}; expected one of {", ".join(KINDS)}')
     for key in NUMBERS:
-        if key in row and not _is_number(row[key]):
-            raise BadInput(f"{place}.{key} is {row[key]!r}; expected a finite number")
+        if row.get(key) is not None and not _is_number(row[key]):
+            raise BadInput(f"{place}.{key} is {row[key]!r}; expected a finite number or null")
     interval = row.get("time_s_interval")
     if interval is not None:
-        if not isinstance(interval, dict) or not (_is_number(interval.get("low")) and _is_number(interval.get("high"))):
-            raise BadInput(f"{place}.time_s_interval needs finite low and high")
+        if not isinstance(interval, dict) or "low" not in interval or "high" not in interval:
+            raise BadInput(f"{place}.time_s_interval needs low and high")
+        if [interval["low"], interval["high"]] != [None, None] and not (
+                _is_number(interval["low"]) and _is_number(interval["high"])):
+            raise BadInput(f"{place}.time_s_interval needs finite low and high, or null for both")
     samples = row.get("samples_s", [])
     if not isinstance(samples, list) or not all(_is_number(sample) for sample in samples):
         raise BadInput(f"{place}.samples_s must be a list of finite numbers")
@@ -147,7 +159,7 @@ def _add(results, document):
     if document.schema == "ringscale.results":
         for index, row in enumerate(_entries(document, "rows")):
             check_row(row, f"{document.name}: $.rows[{index}]")
-            results.rows.append(Row(row, f"{document.name} rows[{index}]"))
+            results.rows.append(Row(without_nulls(row), f"{document.name} rows[{index}]"))
     elif document.schema == "ringscale.machine":
         results.machines.append(document)
     elif document.schema == "ringscale.verdicts":

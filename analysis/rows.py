@@ -23,11 +23,17 @@ def valid(rows):
     return [row for row in rows if row.get("verdict", "valid") == "valid"]
 
 
+def device(row):
+    """The published machine that a row was simulated on, or nothing for the devices at hand, real or calibrated."""
+    return row.get("machine", "") if row.get("machine_kind") == "published" else ""
+
+
 def groups(rows, keys):
-    """Rows by their values of `keys`, largest group first, then by value: the same input gives the same order."""
+    """Rows by their values of `keys` (names of fields, or functions of a row), largest group first, then by value: the
+    same input gives the same order."""
     found = {}
     for row in rows:
-        found.setdefault(tuple(row.get(key) for key in keys), []).append(row)
+        found.setdefault(tuple(key(row) if callable(key) else row.get(key) for key in keys), []).append(row)
     return sorted(found.items(), key=lambda item: (-len(item[1]), tuple(str(part) for part in item[0])))
 
 

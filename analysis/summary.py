@@ -11,15 +11,18 @@ VERDICT_WORDS = {"supported": "supported", "refuted": "refuted", "inconsistent":
 
 def equality_sentence(results):
     """How many real runs equalled the reference, or None."""
-    found = choose.select(results.rows, needs=("ring_size", "max_error", "error_bound"), kind="measured", verb="ring")
+    found = [row for row in choose.select(results.rows, needs=("ring_size",), kind="measured", verb="ring")
+             if "max_error" in row or row.get("verified")]
     right = [row for row in found if not equality.is_control(row)]
-    if not right:
+    with_error = [row for row in right if "max_error" in row]
+    if not with_error:
         return None
-    within = [row for row in right if row["max_error"] <= row["error_bound"]]
-    worst = max(right, key=lambda row: row["max_error"] / row["error_bound"])
+    # A verified run without an error had one that is not a number: it is not within its bound.
+    within = [row for row in with_error if row["max_error"] <= row["error_bound"]]
+    worst = max(with_error, key=lambda row: row["max_error"] / row["error_bound"])
     sizes = choose.distinct(right, "ring_size")
     control = [row for row in found if equality.is_control(row)]
-    caught = [row for row in control if not row["max_error"] <= row["error_bound"]]
+    caught = [row for row in control if "max_error" not in row or not row["max_error"] <= row["error_bound"]]
     text = (f"Ring attention on {sizes[0]} to {sizes[-1]} real ranks equalled the double-precision reference within its "
             f"error bound in {len(within)} of {len(right)} runs (largest error {choose.number(worst['max_error'])}, "
             f"{choose.number(100 * worst['max_error'] / worst['error_bound'], 2)} % of its bound)")
@@ -40,8 +43,8 @@ def memory_sentence(results):
 
 def hold_out_sentence(results):
     """The simulator's own error on points that it was not fitted on."""
-    errors = sorted({row["hold_out_median_relative_error"] for row in
-                     choose.select(results.rows, needs=("hold_out_median_relative_error",), kind="simulated")})
+    found = choose.select(results.rows, needs=("hold_out_median_relative_error",), kind="simulated")
+    errors = sorted({row["hold_out_median_relative_error"] for row in found if row.get("hold_out_points", 1) > 0})
     if not errors:
         return None
     return "simulated", (f"On measured points that it was not fitted on, the simulator was off by "
@@ -50,7 +53,8 @@ def hold_out_sentence(results):
 
 def largest_ring_sentence(results):
     """The largest simulated ring and what one of its devices is worth."""
-    found = choose.select(scaling.timed(results), needs=("tokens_per_s",), kind="simulated")
+    found = [row for row in choose.select(scaling.timed(results), needs=("tokens_per_s",), kind="simulated")
+             if row.get("machine_kind", "measured") == "measured"]
     if not found:
         return None
     row = max(found, key=lambda entry: (entry["ring_size"], entry["tokens"], entry.source))

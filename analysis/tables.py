@@ -72,7 +72,8 @@ def definitions_table(definitions):
     for section in dict.fromkeys(entry.section for entry in definitions):
         lines = [[text(entry.quantity), f"<code>{text(entry.formula)}</code>", text(entry.source)]
                  for entry in definitions if entry.section == section]
-        parts.append(f"<h3>{text(section)}</h3>" + table([("quantity", ""), ("formula", ""), ("computed in", "place")], lines))
+        parts.append(f"<h3>{text(section)}</h3>" + table([("quantity", ""), ("formula", "wide"), ("computed in", "place")],
+                                                        lines, style="wide-place"))
     return "\n".join(parts)
 
 
@@ -112,4 +113,4 @@ def provenance_table(results):
         else:
             shown = f"{len(items)} different values, one per document"
         lines.append([text(key.replace("_", " ")), shown])
-    return table([("", ""), ("", "")], lines) if lines else "<p>No document carries its provenance.</p>"
+    return table([("fact", ""), ("value", "")], lines, style="facts") if lines else "<p>No document carries its provenance.</p>"

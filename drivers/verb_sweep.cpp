@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 
@@ -39,13 +40,10 @@ struct SweepFlags {
   int threads = 0;
 };
 
-/// The machine file of the command line, else the experiment's own, which is relative to the experiment file.
-std::filesystem::path machine_file(const SweepFlags &flags, const sweep::Plan &plan) {
-  if (!flags.machine.empty()) {
-    return flags.machine;
-  }
-  return plan.machine.empty() ? std::filesystem::path()
-                              : std::filesystem::path(flags.experiment).parent_path() / plan.machine;
+/// Machine files by the name that points have for them: relative to the experiment file, or empty for --machine.
+std::filesystem::path machine_file(const SweepFlags &flags, const std::string &name) {
+  return name.empty() ? std::filesystem::path(flags.machine)
+                      : std::filesystem::path(flags.experiment).parent_path() / name;
 }
 
 /// Rank 0 of a sweep.
@@ -72,7 +70,7 @@ private:
     if (folder_.empty()) {
       throw InvalidInput("--output DIR is missing: the folder for the journal and results.json");
     }
-    read_machine();
+    read_machines();
     ranks_ = session_.world_size();
     sweep::require_ranks(plan_.largest_measured_ring(), ranks_);
     if (std::filesystem::exists(results_file()) && !flags_.resume) {
@@ -90,18 +88,18 @@ private:
     }
   }
 
-  void read_machine() {
-    if (!plan_.has(sweep::PointKind::simulated)) {
-      return;
+  void read_machines() {
+    for (const std::string &name : plan_.machines()) {
+      const std::filesystem::path file = machine_file(flags_, name);
+      if (file.empty()) {
+        throw InvalidInput(
+            flags_.experiment +
+            " has simulated points without a machine; add --machine FILE (ringscale calibrate writes one)");
+      }
+      const Json document = report::read_json_file(file);
+      machines_.emplace(name, report::machine_from_json(document, file.string()));
+      machine_identity_.append(report::write_json(document, -1));
     }
-    machine_path_ = machine_file(flags_, plan_);
-    if (machine_path_.empty()) {
-      throw InvalidInput(flags_.experiment +
-                         " has simulated points; add --machine FILE (ringscale calibrate writes one)");
-    }
-    const Json document = report::read_json_file(machine_path_);
-    machine_ = report::machine_from_json(document, machine_path_.string());
-    machine_identity_ = report::write_json(document, -1);
   }
 
   bool finish_points() {
@@ -146,7 +144,8 @@ private:
       options.speed_spread = point.speed_spread;
       options.jitter = point.jitter;
       options.seed = point.ring.seed;
-      return sweep::simulation_row(point.id, machine_, options, simulator::simulate(machine_, options));
+      const machine::Machine &machine = machines_.at(point.machine);
+      return sweep::simulation_row(point.id, machine, options, simulator::simulate(machine, options));
     }
     case sweep::PointKind::analytic:
       return sweep::memory_row(point.id, point.model, point.problem(), point.footprint);
@@ -197,8 +196,14 @@ private:
     config["experiment_file"] = flags_.experiment;
     config["experiment"] = plan_.experiment;
     config["identity"] = plan_.identity;
-    config["machine_file"] = machine_path_.empty() ? Json(nullptr) : Json(machine_path_.string());
-    config["machine"] = machine_path_.empty() ? Json(nullptr) : Json(machine_.name);
+    config["machines"] = Json::array();
+    for (const auto &[name, machine] : machines_) {
+      Json entry = Json::object();
+      entry["name"] = machine.name;
+      entry["kind"] = machine.kind;
+      entry["file"] = machine_file(flags_, name).string();
+      config["machines"].push_back(std::move(entry));
+    }
     return config;
   }
 
@@ -207,8 +212,7 @@ private:
   Session &session_;
   const SweepFlags &flags_;
   sweep::Plan plan_;
-  machine::Machine machine_;
-  std::filesystem::path machine_path_;
+  std::map<std::string, machine::Machine> machines_;
   std::string machine_identity_;
   std::filesystem::path folder_;
   int ranks_ = 1;
@@ -225,7 +229,7 @@ int show_plan(Session &session, const SweepFlags &flags) {
   for (const std::string &line : sweep::describe(plan)) {
     session.say(line);
   }
-  if (plan.has(sweep::PointKind::simulated) && machine_file(flags, plan).empty()) {
+  if (plan.machines().contains("") && flags.machine.empty()) {
     session.say("simulated points need --machine FILE");
   }
   if (const std::int64_t ranks = plan.largest_measured_ring(); ranks > 1) {

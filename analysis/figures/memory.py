@@ -9,11 +9,20 @@ NAME = "memory"
 TITLE = "Memory per rank against ring size"
 MIB = 1024.0**2
 
-DESIGNS = {("contiguous", "streamed"): "queries sharded, scores streamed",
-           ("contiguous", "materialised"): "queries sharded, scores kept",
-           ("replicated_queries", "streamed"): "queries replicated, scores streamed",
-           ("replicated_queries", "materialised"): "queries replicated, scores kept"}
-COLOUR = dict(zip(DESIGNS, (style.COLOURS[2], style.COLOURS[0], style.COLOURS[3], style.COLOURS[1])))
+# Model of a row (see src/memory/memory_model.hpp) -> words and colour. Models that no ring has are drawn only as lines.
+DESIGNS = {"ring_sharded": ("ring: queries sharded, scores streamed", style.COLOURS[2]),
+           "ring_sharded_materialised": ("ring: queries sharded, scores kept", style.COLOURS[0]),
+           "ring_replicated_queries": ("ring: queries replicated, scores streamed", style.COLOURS[3]),
+           "ring_replicated_queries_materialised": ("ring: queries replicated, scores kept", style.COLOURS[1]),
+           "serial_chunk_loop": ("one device looping over chunks, scores kept", style.COLOURS[5])}
+
+
+def model_of(row):
+    """The memory model of a row: stated by analytic rows, of runs by their placement and kernel."""
+    if "model" in row:
+        return row["model"]
+    replicated = "ring_replicated_queries" if row.get("placement") == "replicated_queries" else "ring_sharded"
+    return replicated + ("_materialised" if row.get("kernel") == "materialised" else "")
 
 
 def published_series(results):
@@ -33,15 +42,26 @@ def published_series(results):
 
 
 def _usable(results):
-    found = choose.select(results.rows, needs=("ring_size", "memory_peak_bytes", "tokens", "chunk_tokens"),
-                          schedule="ring")
-    return [row for row in found if (row.get("placement"), row.get("kernel")) in DESIGNS
-            and row.get("verdict", "valid") == "valid"]
+    found = choose.select(results.rows, needs=("ring_size", "memory_peak_bytes", "tokens", "chunk_tokens"))
+    return [row for row in choose.valid(found) if model_of(row) in DESIGNS and row.get("schedule") != "local_only"
+            and row.get("placement") in ("contiguous", "replicated_queries")]
+
+
+def closest_model(found, published):
+    """(model, largest difference in bytes) of the analytic model nearest to the published series; None without both."""
+    printed = {row["ring_size"]: row["memory_peak_bytes"] for row in published}
+    by_model = {}
+    for row in found:
+        if row["kind"] == "analytic" and row["ring_size"] in printed:
+            difference = abs(row["memory_peak_bytes"] - printed[row["ring_size"]])
+            by_model.setdefault(model_of(row), {})[row["ring_size"]] = difference
+    whole = {model: max(parts.values()) for model, parts in by_model.items() if len(parts) == len(printed)}
+    return min(whole.items(), key=lambda item: item[1]) if whole and printed else None
 
 
 def _spread(found):
     """How many ring sizes a group covers, first of all where several designs are compared."""
-    designs = len({(row["placement"], row["kernel"]) for row in found})
+    designs = len({model_of(row) for row in found})
     return designs, len({row["ring_size"] for row in found}), len(found)
 
 
@@ -55,18 +75,18 @@ def _best(found, key, wanted=None):
 
 
 def _draw_designs(axes, found, published, used, shown):
-    for design, words in DESIGNS.items():
-        mine = [row for row in found if (row["placement"], row["kernel"]) == design]
+    for design, (words, colour) in DESIGNS.items():
+        mine = [row for row in found if model_of(row) == design]
         if len({row["ring_size"] for row in mine}) < 2:
             continue
-        shown.setdefault(words, COLOUR[design])
+        shown.setdefault(words, colour)
         for kind in ("analytic", "simulated", "measured"):
             points = choose.by([row for row in mine if row["kind"] == kind], "ring_size")
             if points:
                 # Memory is a count, the same in every run: a line through measured points would only hide the
                 # closed form that they must lie on.
                 style.draw(axes, kind, words, [row["ring_size"] for row in points],
-                           [row["memory_peak_bytes"] for row in points], COLOUR[design],
+                           [row["memory_peak_bytes"] for row in points], colour,
                            line=kind == "analytic")
                 used.extend(points)
     if published:
@@ -113,8 +133,12 @@ def draw(results):
 
     kinds = {row["kind"] for row in used}
     style.finish(figure, [style.series_handles(shown.items()), style.kind_handles(kinds)])
-    caption = ("Left: what a rank needs for one fixed problem. Only the scores are divided when queries are replicated, so that "
-               "design flattens at the size of its inputs; the sharded, streamed ring falls as 1/P. "
-               "Right: the problem grows with the ring. Bytes are counted by the ledger (high-water mark over all "
-               "purposes); the published figures say MB and are read as MiB.")
+    caption = ("Left: what a rank needs for one fixed problem. Where queries are replicated only keys, values and scores are "
+               "divided, so the line flattens at the size of the whole queries; the sharded, streamed ring falls as 1/P. "
+               "Right: the problem grows with the ring. Bytes are the ledger's high-water mark over all purposes; the "
+               "published figures say MB and are read as MiB.")
+    nearest = closest_model(strong, published)
+    if nearest:
+        caption += (f" Of the designs drawn, the published series is nearest to: {DESIGNS[nearest[0]][0]} (largest "
+                    f"difference {choose.size(nearest[1])}).")
     return drawn(figure, caption, used, missing)

@@ -9,14 +9,14 @@ TITLE = "Weak and strong scaling"
 MOST_SERIES = 4
 # Simulated points are drawn this much farther than measured ones; the throughput figure shows the rest.
 REACH = 16
-SERIES = choose.SHAPE + ("placement", "mask", "kernel")
+SERIES = choose.SHAPE + (choose.device, "placement", "mask", "kernel")
 
 
 def timed(results):
-    """Valid ring rows with a time, of real devices or of simulated ones."""
+    """Valid ring rows with a time, of real devices or of simulated ones; runs without polling have their own figure."""
     found = choose.select(results.rows, needs=("ring_size", "tokens", "chunk_tokens", "time_s"), schedule="ring",
                           kind=("measured", "simulated"))
-    return choose.valid(found)
+    return [row for row in choose.valid(found) if row.get("progress") != "unpolled"]
 
 
 def efficiency(points, weak):
@@ -46,6 +46,8 @@ def _series(found, fixed):
 def _label(rows, fixed):
     row = rows[0]
     words = [choose.placement_words(row.get("placement")), "causal" if row.get("mask") == "causal" else "no mask"]
+    if choose.device(row):
+        words.insert(0, choose.device(row))
     if row.get("kernel") == "materialised":
         words.append("scores kept")
     words.append(f"{choose.integer(row[fixed])} tokens" + (" per rank" if fixed == "chunk_tokens" else ""))

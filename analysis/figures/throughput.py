@@ -9,7 +9,7 @@ from load import Row
 NAME = "throughput"
 TITLE = "Throughput from one device to a quarter of a million"
 MOST_SERIES = 3
-SERIES = choose.SHAPE + ("placement", "mask", "chunk_tokens")
+SERIES = choose.SHAPE + (choose.device, "placement", "mask", "chunk_tokens")
 
 
 def published_series(results):
@@ -39,7 +39,7 @@ def _candidates(found):
 
 def _label(row):
     mask = "causal" if row.get("mask") == "causal" else "no mask"
-    return (f"ring attention, {choose.placement_words(row.get('placement'))}, {mask}, "
+    return (f"{choose.device(row) or 'ring attention'}, {choose.placement_words(row.get('placement'))}, {mask}, "
             f"{choose.integer(row['chunk_tokens'])} tokens per device")
 
 

@@ -70,7 +70,9 @@ void check_constants(const Json &constants, const std::string &where) {
       throw problem::InvalidInput(place + " must be an object with a source and at least one number");
     }
     for (const auto &[key, value] : constant.items()) {
-      if (key != "source" && !value.is_number()) {
+      if (key == "kind") {
+        parse_evidence_kind(value.is_string() ? value.get<std::string>() : value.dump());
+      } else if (key != "source" && !value.is_number()) {
         throw problem::InvalidInput(place + "." + key + " must be a number");
       }
     }
@@ -102,12 +104,15 @@ std::optional<double> NameScope::find(std::string_view name) const {
   return layer == nullptr ? std::nullopt : find_in(*layer, name);
 }
 
-std::optional<std::string> NameScope::constant_source(std::string_view name) const {
+std::optional<NameScope::Origin> NameScope::constant_origin(std::string_view name) const {
   const Layer *layer = layer_of(name);
   if (layer == nullptr || !layer->constants) {
     return std::nullopt;
   }
-  return (*layer->object)[std::string(name.substr(0, name.find('.')))]["source"].get<std::string>();
+  const Json &constant = (*layer->object)[std::string(name.substr(0, name.find('.')))];
+  const EvidenceKind kind =
+      constant.contains("kind") ? parse_evidence_kind(constant["kind"].get<std::string>()) : EvidenceKind::analytic;
+  return Origin{kind, constant["source"].get<std::string>()};
 }
 
 NameLookup NameScope::lookup() const {

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "claims/evidence.hpp"
 #include "claims/expression.hpp"
 #include "report/json.hpp"
 
@@ -30,8 +31,12 @@ public:
   void add_constants(const report::Json &constants);
 
   std::optional<double> find(std::string_view name) const;
-  /// The source given for a constant; nothing when the name is a value of the claim or of a row.
-  std::optional<std::string> constant_source(std::string_view name) const;
+  struct Origin {
+    EvidenceKind kind;
+    std::string source;
+  };
+  /// Where a constant comes from; nothing when the name is a value of the claim or of a row.
+  std::optional<Origin> constant_origin(std::string_view name) const;
   NameLookup lookup() const;
 
   /// Throws problem::InvalidInput naming the first name of `expression` that stands for nothing here.

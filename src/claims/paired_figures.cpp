@@ -30,6 +30,9 @@ std::string fields_text(const Json &row, const std::vector<std::string> &fields)
 }
 
 void add_evidence(std::vector<Evidence> &evidence, const Evidence &added) {
+  if (added.figure.empty()) {
+    return;
+  }
   const bool known = std::any_of(evidence.begin(), evidence.end(), [&](const Evidence &each) {
     return each.source == added.source && each.figure == added.figure && each.value == added.value;
   });

@@ -27,7 +27,7 @@ std::string fields_text(const report::Json &row, const std::vector<std::string> 
 /// Whether two rows agree in every field, both having it.
 bool same_fields(const report::Json &left, const report::Json &right, const std::vector<std::string> &fields);
 
-/// Adds the evidence of a figure unless it is there already.
+/// Adds the evidence of a figure unless it is there already or none (a plain number of the check).
 void add_evidence(std::vector<Evidence> &evidence, const Evidence &added);
 
 } // namespace ringscale::claims

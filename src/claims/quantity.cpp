@@ -144,20 +144,29 @@ Quantity::Quantity(const report::ObjectReader &parent, const std::string &key, c
 
 Evidence Quantity::analytic_or_published(const Context &context, const NameScope &scope) const {
   Evidence evidence;
+  if (formula_->names().empty() && figure_ == formula_->text()) {
+    return evidence; // a plain number of the check itself is no evidence
+  }
   evidence.figure = figure_;
-  evidence.source = source_.empty() ? context.published_source : source_;
+  bool uses_claim = false;
   std::string constants;
   for (const std::string &name : formula_->names()) {
-    if (const auto source = scope.constant_source(name)) {
-      constants += (constants.empty() ? "" : "; ") + name + " = " + shown(*scope.find(name)) + " (" + *source + ")";
+    const auto origin = scope.constant_origin(name);
+    uses_claim = uses_claim || !origin;
+    if (origin) {
+      constants +=
+          (constants.empty() ? "" : "; ") + name + " = " + shown(*scope.find(name)) + " (" + origin->source + ")";
+      if (origin->kind != EvidenceKind::published) {
+        evidence.kind = EvidenceKind::analytic;
+      }
     }
   }
-  if (formula_->text() != figure_ || formula_->names().empty()) {
-    evidence.source += "; " + figure_ + " = " + formula_->text();
+  evidence.source = !source_.empty() ? source_ : uses_claim ? context.published_source : "";
+  if (formula_->text() != figure_) {
+    evidence.source += (evidence.source.empty() ? "" : "; ") + figure_ + " = " + formula_->text();
   }
   if (!constants.empty()) {
-    evidence.kind = EvidenceKind::analytic;
-    evidence.source += "; with " + constants;
+    evidence.source += (evidence.source.empty() ? "" : "; with ") + constants;
   }
   return evidence;
 }

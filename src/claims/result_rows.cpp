@@ -35,6 +35,25 @@ ResultRow read_row(const Json &row, const std::string &file, std::size_t index) 
   return read;
 }
 
+/// The message samples of a calibrated machine, as rows of the calibration that took them.
+void add_message_rows(ResultRows &rows, const Json &machine, const std::string &file) {
+  if (machine.value("kind", "") != "measured" || !machine.contains("messages")) {
+    return;
+  }
+  std::size_t index = 0;
+  for (const auto &[key, sample] : machine["messages"].value("samples", Json::array()).items()) {
+    if (!sample.is_object()) {
+      throw InvalidInput(file + ": $.messages.samples[" + key + "] must be an object");
+    }
+    ResultRow row;
+    row.row = sample;
+    row.row["kind"] = "measured";
+    row.row["verb"] = "calibrate";
+    row.source = file + "#messages.samples[" + std::to_string(index++) + "]";
+    rows.rows.push_back(std::move(row));
+  }
+}
+
 } // namespace
 
 bool add_results_document(ResultRows &rows, const Json &document, const std::string &file) {
@@ -45,6 +64,9 @@ bool add_results_document(ResultRows &rows, const Json &document, const std::str
   if (schema != "ringscale.results") {
     if (!schema.starts_with("ringscale.")) {
       throw InvalidInput(file + ": $.schema is '" + schema + "'; it must be ringscale.results");
+    }
+    if (schema == "ringscale.machine") {
+      add_message_rows(rows, document, file);
     }
     return false;
   }

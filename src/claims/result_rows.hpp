@@ -23,9 +23,10 @@ struct ResultRows {
   std::vector<std::string> files; ///< documents read, in order
 };
 
-/// Adds the rows of one document. Documents of another ringscale schema (machine files, verdicts) are passed over;
-/// returns whether rows were read. Throws problem::InvalidInput for a document without schema, a results document
-/// of another version, or a row without kind and verb.
+/// Adds the rows of one document. Of a machine file, the ping-pong samples become rows of verb calibrate; documents of
+/// another ringscale schema (verdicts) are passed over. Returns whether it was a results document. Throws
+/// problem::InvalidInput for a document without schema, a results document of another version, or a row without kind
+/// and verb.
 bool add_results_document(ResultRows &rows, const report::Json &document, const std::string &file);
 
 /// Reads every *.json of a folder (not of its subfolders), in the order of their names. Throws problem::InvalidInput

@@ -44,6 +44,10 @@ MpiEnvironment::MpiEnvironment() {
     throw MpiFailure("MPI_Init_thread: this MPI library does not support MPI_THREAD_FUNNELED, which Kokkos' threads "
                      "beside MPI need");
   }
+  // MPICH reports a failed message of a completed request to MPI_COMM_WORLD's or MPI_COMM_SELF's handler, not to that
+  // of the communicator it came over. This program started MPI, so these two are its own to set.
+  check_mpi(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler", {"start"});
+  check_mpi(MPI_Comm_set_errhandler(MPI_COMM_SELF, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler", {"start"});
 }
 
 MpiEnvironment::~MpiEnvironment() { MPI_Finalize(); }

@@ -13,7 +13,8 @@
 namespace ringscale::ring {
 
 /// Starts MPI (funneled: only the main thread calls it) and ends it; at most one in a program. Without a launcher
-/// the world is this one process.
+/// the world is this one process. Lets MPI_COMM_WORLD and MPI_COMM_SELF return errors; a program that starts MPI itself
+/// keeps its handlers, and its Communicators then end as these say when a message fails.
 class MpiEnvironment {
 public:
   MpiEnvironment();

@@ -33,39 +33,28 @@ void MpiTransport::post_send(int destination, const std::byte *buffer, std::int6
   }
 }
 
-void MpiTransport::check_completed(int code) {
-  // A failed message is reported in its status; the code of the call only says that there is one.
-  for (std::size_t index = 0; code == MPI_ERR_IN_STATUS && index < statuses_.size(); ++index) {
-    const int error = statuses_[index].MPI_ERROR;
-    if (error != MPI_SUCCESS && error != MPI_ERR_PENDING) {
-      check_mpi(error, posted_[index].receive ? "MPI_Irecv" : "MPI_Isend", site_);
-    }
-  }
-  check_mpi(code, "MPI_Testall", site_);
-}
-
 bool MpiTransport::progress() {
-  if (requests_.empty()) {
-    return true;
-  }
-  statuses_.resize(requests_.size());
-  int done = 0;
-  check_completed(MPI_Testall(static_cast<int>(requests_.size()), requests_.data(), &done, statuses_.data()));
-  if (done == 0) {
-    return false;
-  }
-  for (std::size_t index = 0; index < posted_.size(); ++index) {
-    int received = posted_[index].bytes;
-    if (posted_[index].receive) {
-      check_mpi(MPI_Get_count(&statuses_[index], MPI_BYTE, &received), "MPI_Get_count", site_);
+  // In the order of posting, up to the first that is not done: one look at the network a call.
+  for (; completed_ < requests_.size(); ++completed_) {
+    const Posted &posted = posted_[completed_];
+    MPI_Status status;
+    int done = 0;
+    check_mpi(MPI_Test(&requests_[completed_], &done, &status), posted.receive ? "MPI_Irecv" : "MPI_Isend", site_);
+    if (done == 0) {
+      return false;
     }
-    if (received != posted_[index].bytes) {
-      throw MpiFailure("message of " + std::to_string(received) + " bytes instead of " +
-                       std::to_string(posted_[index].bytes) + " at " + describe(site_));
+    int received = posted.bytes;
+    if (posted.receive) {
+      check_mpi(MPI_Get_count(&status, MPI_BYTE, &received), "MPI_Get_count", site_);
+    }
+    if (received != posted.bytes) {
+      throw MpiFailure("message of " + std::to_string(received) + " bytes instead of " + std::to_string(posted.bytes) +
+                       " at " + describe(site_));
     }
   }
   requests_.clear();
   posted_.clear();
+  completed_ = 0;
   return true;
 }
 

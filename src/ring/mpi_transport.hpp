@@ -11,8 +11,8 @@
 
 namespace ringscale::ring {
 
-/// Nonblocking MPI messages, all requests completed together by polling MPI_Testall (plain MPICH moves nothing while
-/// nobody calls it). Buffers may lie in any memory the MPI library can read. The communicator must outlive it.
+/// Nonblocking MPI messages, completed by polling MPI_Test (plain MPICH moves nothing while nobody calls it). Buffers
+/// may lie in any memory the MPI library can read. The communicator must outlive it.
 class MpiTransport : public Transport {
 public:
   /// Messages longer than `piece_bytes` travel as several, since MPI counts are 31-bit.
@@ -31,15 +31,14 @@ private:
     int bytes = 0;
   };
 
-  void check_completed(int code);
   std::string outstanding() const;
 
   const Communicator &communicator_;
   std::int64_t piece_bytes_;
   Site site_;
   std::vector<MPI_Request> requests_;
-  std::vector<MPI_Status> statuses_;
   std::vector<Posted> posted_;
+  std::size_t completed_ = 0; ///< requests before this one are done
 };
 
 } // namespace ringscale::ring

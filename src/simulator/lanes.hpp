@@ -15,7 +15,8 @@ namespace ringscale::simulator {
 inline constexpr std::int64_t lane_count = 16;
 
 /// Sixteen 32-bit integers in registers; arithmetic wraps. GCC's and Clang's vector types, so that any target works;
-/// two operations have a single instruction on AVX-512 that the compilers do not find.
+/// the signed sum of four bytes is one
+/// instruction on AVX-512 VNNI that compilers do not find.
 using Lanes = std::int32_t __attribute__((vector_size(64)));
 using UnsignedLanes = std::uint32_t __attribute__((vector_size(64)));
 
@@ -31,13 +32,7 @@ RINGSCALE_LANES_INLINE void store(std::uint32_t *to, const UnsignedLanes &lanes)
   std::memcpy(to, &lanes, sizeof lanes);
 }
 
-RINGSCALE_LANES_INLINE void raise_to(Lanes &lanes, const Lanes &other) {
-#if defined(__AVX512F__) && defined(__AVX512VNNI__)
-  lanes = reinterpret_cast<Lanes>(_mm512_max_epi32(reinterpret_cast<__m512i>(lanes), reinterpret_cast<__m512i>(other)));
-#else
-  lanes = lanes > other ? lanes : other;
-#endif
-}
+RINGSCALE_LANES_INLINE void raise_to(Lanes &lanes, const Lanes &other) { lanes = lanes > other ? lanes : other; }
 
 /// Every lane takes its left neighbour's value; the first takes the last lane of `before`.
 RINGSCALE_LANES_INLINE void from_left(Lanes &result, const Lanes &before, const Lanes &lanes) {

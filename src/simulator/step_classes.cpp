@@ -59,6 +59,13 @@ void StepClasses::find_classes() {
       ring_size,
       [&](std::int64_t rank) { return key_tokens(problem_.placement, problem_.attention.tokens, ring_size, rank); },
       key_class_of_);
+  for (std::int64_t rank = 0; rank < ring_size; ++rank) {
+    if (query_runs_.empty() || query_runs_.back().key_relation != query_class(rank)) {
+      query_runs_.push_back({rank, rank + 1, query_class(rank)});
+    } else {
+      query_runs_.back().rank_end = rank + 1;
+    }
+  }
   for (std::int64_t owner = 1; owner < ring_size && key_classes_ > 1; ++owner) {
     if (key_class(owner) != key_class(owner - 1)) {
       key_borders_.push_back(owner);
@@ -99,6 +106,19 @@ void StepClasses::find_examples() {
       consider(owner, owner);
     }
   }
+}
+
+std::int64_t StepClasses::count_ranks(int query_class, std::int64_t begin, std::int64_t end) const {
+  if (query_runs_.empty()) {
+    return query_class == 0 ? end - begin : 0;
+  }
+  std::int64_t count = 0;
+  for (const ClassRun &run : query_runs_) {
+    if (run.key_relation == query_class) {
+      count += std::max<std::int64_t>(0, std::min(end, run.rank_end) - std::max(begin, run.rank_begin));
+    }
+  }
+  return count;
 }
 
 void StepClasses::runs(std::int64_t step, std::int64_t begin, std::int64_t end, std::vector<ClassRun> &result) const {

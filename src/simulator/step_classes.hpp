@@ -49,6 +49,9 @@ public:
   /// ring_size (ranks are then taken modulo it) by less than ring_size.
   void runs(std::int64_t step, std::int64_t begin, std::int64_t end, std::vector<ClassRun> &result) const;
 
+  /// How many of ranks [begin, end) are of a query class.
+  std::int64_t count_ranks(int query_class, std::int64_t begin, std::int64_t end) const;
+
   /// A (rank, step) of the class, or rank -1 when the class does not occur.
   struct Example {
     std::int64_t rank = -1;
@@ -83,6 +86,7 @@ private:
   bool work_depends_on_owner_ = false;
   std::vector<std::uint8_t> query_class_of_; ///< empty: all ranks alike
   std::vector<std::uint8_t> key_class_of_;
+  std::vector<ClassRun> query_runs_;      ///< runs of equal query class (in key_relation's place)
   std::vector<std::int64_t> key_borders_; ///< owners where the key class changes, 0 first
   std::vector<Example> examples_;
 };

@@ -15,9 +15,10 @@ std::int64_t rounded(double seconds, const TickScale &scale) { return std::llrou
 } // namespace
 
 TickScale TickScale::of(const RingCosts &costs, const SimulationOptions &options, int bits) {
-  // Speeds are drawn per device; six standard deviations cover 10^8 of them, and a rarer one only makes the tick
-  // finer than planned by a hair: the engines check their ranges themselves.
-  const double slowest = std::exp(6.0 * options.speed_spread);
+  double slowest = 1.0;
+  for (std::int64_t rank = 0; rank < costs.ring_size() && options.speed_spread > 0.0; ++rank) {
+    slowest = std::max(slowest, device_time_factor(options.seed, rank, options.speed_spread));
+  }
   const double noise = static_cast<double>(largest_noise) / noise_deviation * options.jitter;
   const double work_s = (costs.largest_work_s() * slowest + costs.step_fixed_s()) * (1.0 + noise);
   const double hop_s = costs.largest_hop_s();

@@ -105,6 +105,16 @@ bool Plan::has(PointKind kind) const {
   return std::any_of(points.begin(), points.end(), [&](const Point &point) { return point.kind == kind; });
 }
 
+std::set<std::string> Plan::machines() const {
+  std::set<std::string> files;
+  for (const Point &point : points) {
+    if (point.kind == PointKind::simulated) {
+      files.insert(point.machine);
+    }
+  }
+  return files;
+}
+
 std::int64_t Plan::largest_measured_ring() const {
   std::int64_t largest = 0;
   for (const Point &point : points) {
@@ -123,7 +133,6 @@ Plan expand(const Json &experiment, const std::string &source) {
   plan.name = reader.text("name");
   require_name(reader, plan.name);
   plan.description = reader.text_or("description", "");
-  plan.machine = reader.text_or("machine", "");
   static const Json no_defaults = Json::object();
   const ObjectReader defaults =
       reader.has("defaults") ? reader.object("defaults") : ObjectReader(no_defaults, source, "$.defaults");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -14,12 +15,13 @@ namespace ringscale::sweep {
 struct Plan {
   std::string name;
   std::string description;
-  std::string machine; ///< machine file for simulated points as the file names it, or empty
   report::Json experiment;
   std::string identity; ///< hash of the experiment's content: what a journal belongs to
   std::vector<Point> points;
 
   bool has(PointKind kind) const;
+  /// Machine files that simulated points name, each once; the empty name stands for the command line's file.
+  std::set<std::string> machines() const;
   /// Ranks the measured points need, 0 without any.
   std::int64_t largest_measured_ring() const;
 };

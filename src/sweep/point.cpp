@@ -2,6 +2,7 @@
 #include "sweep/point.hpp"
 
 #include <array>
+#include <filesystem>
 #include <limits>
 #include <utility>
 
@@ -84,6 +85,9 @@ std::string readable_id(const Point &point) {
   id.append("_mask_").append(problem::name(attention.mask));
   id.append("_tokens_").append(std::to_string(attention.tokens));
   id.append("_ring_").append(std::to_string(problem.ring_size));
+  if (!point.machine.empty()) {
+    id.append("_").append(std::filesystem::path(point.machine).stem().string());
+  }
   const std::string content = std::string(name(point.kind)) + report::write_json(point.settings, -1);
   return id.append("_").append(fingerprint(content).substr(0, 8));
 }
@@ -97,9 +101,9 @@ const std::vector<std::string> &axes_of(PointKind kind) {
   static const std::vector<std::string> measured{"schedule", "placement", "softmax",     "kernel",       "mask",
                                                  "dtype",    "batch",     "query_heads", "kv_heads",     "head_dim",
                                                  "seed",     "progress",  "tokens",      "chunk_tokens", "ring_size"};
-  static const std::vector<std::string> simulated{"schedule", "placement",    "kernel",   "mask",         "dtype",
-                                                  "batch",    "query_heads",  "kv_heads", "head_dim",     "seed",
-                                                  "jitter",   "speed_spread", "tokens",   "chunk_tokens", "ring_size"};
+  static const std::vector<std::string> simulated{
+      "machine",  "schedule", "placement", "kernel", "mask",         "dtype",  "batch",        "query_heads",
+      "kv_heads", "head_dim", "seed",      "jitter", "speed_spread", "tokens", "chunk_tokens", "ring_size"};
   static const std::vector<std::string> analytic{"model",    "schedule", "placement",    "mask",
                                                  "dtype",    "batch",    "query_heads",  "kv_heads",
                                                  "head_dim", "tokens",   "chunk_tokens", "ring_size"};
@@ -142,6 +146,7 @@ Point read_point(PointKind kind, const std::string &grid, const Json &settings, 
     read_measured(reader, point.ring);
     break;
   case PointKind::simulated:
+    point.machine = reader.text_or("machine", "");
     point.ring.kernel = word(reader, "kernel", "streamed", memory::parse_kernel);
     point.speed_spread = reader.number_or("speed_spread", 0.0, 0.0, 1.0);
     point.jitter = reader.number_or("jitter", 0.0, 0.0, 0.25);

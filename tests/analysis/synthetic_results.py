@@ -110,6 +110,9 @@ def memory_rows():
     sizes = [2**power for power in range(0, 5)]
     rows = [with_memory(row("analytic", "memory", 8192, size, placement=placement, kernel=kernel)) for size in sizes
             for placement in ("contiguous", "replicated_queries") for kernel in ("streamed", "materialised")]
+    for size in sizes:
+        loop = {**row("analytic", "memory", 8192, size, kernel="materialised", schedule="none"), "model": "serial_chunk_loop"}
+        rows.append({**loop, "memory_peak_bytes": 48 * 2**20 + 2**31 // size})
     return rows + [with_memory(row("analytic", "memory", 4096 * 4**power, 4**power, placement=placement))
                    for power in range(0, 10) for placement in ("contiguous", "replicated_queries")]
 

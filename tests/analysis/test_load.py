@@ -77,8 +77,8 @@ def test_unknown_schema_version_is_one_line(results, tmp_path, version):
     ('{"schema": "ringscale.results", "schema_version": 1, "rows": {}}', "$.rows is not a list"),
     ('{"schema": "ringscale.results", "schema_version": 1, "rows": [7]}', "$.rows[0] is not an object"),
     ('{"schema": "ringscale.results", "schema_version": 1, "rows": [{"kind": "guessed"}]}', "$.rows[0].kind is 'guessed'"),
-    ('{"schema": "ringscale.results", "schema_version": 1, "rows": [{"kind": "measured", "time_s": null}]}',
-     "$.rows[0].time_s is None"),
+    ('{"schema": "ringscale.results", "schema_version": 1, "rows": [{"kind": "measured", "time_s": "1"}]}',
+     "$.rows[0].time_s is '1'"),
     ('{"schema": "ringscale.results", "schema_version": 1, "rows": [{"kind": "measured", "ring_size": true}]}',
      "$.rows[0].ring_size is True"),
     ('{"schema": "ringscale.results", "schema_version": 1, "rows": [{"kind": "measured", "time_s": 1, '
@@ -89,6 +89,16 @@ def test_bad_document_is_one_line(results, tmp_path, text, expected):
     (results[0] / "bad.json").write_text(text)
     line = refused(results, tmp_path)
     assert "bad.json" in line and expected in line
+
+
+def test_null_means_that_a_row_has_no_such_number(results, tmp_path):
+    row = {"kind": "measured", "verb": "ring", "schedule": "ring", "tokens": 8, "chunk_tokens": 8, "ring_size": 1,
+           "time_s": None, "time_s_interval": {"low": None, "high": None, "confidence": None}, "samples_s": [],
+           "max_error": None, "error_bound": None, "verdict": "invalid", "reasons": ["no run"]}
+    (results[0] / "null.json").write_text(json.dumps({"schema": "ringscale.results", "schema_version": 1, "rows": [row]}))
+    found = next(row for row in loaded(results[0]).rows if row.source.startswith("null.json"))
+    assert not {"time_s", "time_s_interval", "max_error", "error_bound"} & set(found)
+    assert run_report(results[0], "--output", tmp_path / "out").returncode == 0
 
 
 def test_deep_nesting_and_bad_bytes_are_one_line(results, tmp_path):

@@ -107,9 +107,9 @@ Comparison CaseData::compare(const Partial &partial, std::int64_t merges) const 
   const auto expected = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace{}, reference_output);
   const auto expected_lse = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace{}, reference_log_sum_exp);
   Comparison comparison;
-  // A comparison that is false for NaN keeps the larger error, so a NaN once met stays.
+  // A NaN once met stays: nothing is larger than it.
   const auto keep_larger = [](double &largest, double error) {
-    if (!(error <= largest)) {
+    if (std::isnan(error) || error > largest) {
       largest = error;
     }
   };

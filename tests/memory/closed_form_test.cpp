@@ -20,9 +20,8 @@ MemoryByPurpose enumerated(const RingProblem &problem, std::int64_t rank, const 
                            KernelKind kernel) {
   const auto &attention = problem.attention;
   const auto spans = [&](bool query, std::int64_t owner) {
-    const problem::TokenSet set =
-        query ? query_tokens(problem.placement, attention.tokens, problem.ring_size, owner)
-              : key_tokens(problem.placement, attention.tokens, problem.ring_size, owner);
+    const problem::TokenSet set = query ? query_tokens(problem.placement, attention.tokens, problem.ring_size, owner)
+                                        : key_tokens(problem.placement, attention.tokens, problem.ring_size, owner);
     std::vector<std::int64_t> counts(2, 0);
     for (std::int64_t token = 0; token < attention.tokens; ++token) {
       for (int index = 0; index < set.span_count(); ++index) {
@@ -59,8 +58,8 @@ MemoryByPurpose enumerated(const RingProblem &problem, std::int64_t rank, const 
     memory[Purpose::communication] = memory[Purpose::key_value];
   }
   if (kernel == KernelKind::materialised) {
-    memory[Purpose::scores] = 4 * attention.batch * attention.query_heads *
-                              std::max(query_spans[0], query_spans[1]) * longest_key_span;
+    memory[Purpose::scores] =
+        4 * attention.batch * attention.query_heads * std::max(query_spans[0], query_spans[1]) * longest_key_span;
   }
   memory[Purpose::workspace] = footprint.workspace_bytes;
   return memory;

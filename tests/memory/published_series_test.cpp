@@ -35,8 +35,7 @@ double mib(MemoryModel model, std::int64_t ring_size) {
 TEST(PublishedSeries, IsASerialLoopThatHoldsWholeTensors) {
   for (std::size_t index = 0; index < ring_sizes.size(); ++index) {
     const std::int64_t ring_size = ring_sizes[index];
-    const MemoryByPurpose memory =
-        model_memory(MemoryModel::serial_chunk_loop, published_problem(ring_size), {});
+    const MemoryByPurpose memory = model_memory(MemoryModel::serial_chunk_loop, published_problem(ring_size), {});
     EXPECT_EQ(memory.total(), 48 * (std::int64_t{1} << 20) + (std::int64_t{1} << 31) / ring_size);
     // 0.1 MiB stays unexplained: the printed figures are 48.1 + 2048 / P.
     EXPECT_NEAR(published_mib[index] - mib(MemoryModel::serial_chunk_loop, ring_size), 0.1, 1e-9);
@@ -59,8 +58,7 @@ TEST(PublishedSeries, DiffersFromTheExecutorWithReplicatedQueriesByNamedBytes) {
   // log-sum-exp, and each block carries a header of 64 bytes.
   for (const std::int64_t ring_size : ring_sizes) {
     const RingProblem problem = published_problem(ring_size);
-    const MemoryByPurpose ours =
-        model_memory(MemoryModel::ring_replicated_queries_materialised, problem, {64, 0});
+    const MemoryByPurpose ours = model_memory(MemoryModel::ring_replicated_queries_materialised, problem, {64, 0});
     const MemoryByPurpose theirs = model_memory(MemoryModel::serial_chunk_loop, problem, {});
     constexpr std::int64_t one_mib = std::int64_t{1} << 20;
     EXPECT_EQ(ours[Purpose::query], theirs[Purpose::query]);

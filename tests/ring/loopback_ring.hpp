@@ -83,9 +83,9 @@ inline RingOptions small_options(std::int64_t ring_size, std::int64_t tokens, sc
   return options;
 }
 
-inline constexpr schedule::Placement every_placement[] = {
-    schedule::Placement::contiguous, schedule::Placement::zigzag, schedule::Placement::striped,
-    schedule::Placement::replicated_queries};
+inline constexpr schedule::Placement every_placement[] = {schedule::Placement::contiguous, schedule::Placement::zigzag,
+                                                          schedule::Placement::striped,
+                                                          schedule::Placement::replicated_queries};
 inline constexpr problem::Mask every_mask[] = {problem::Mask::none, problem::Mask::causal};
 
 } // namespace ringscale::ring

@@ -33,8 +33,8 @@ TEST(LoopbackRing, EqualsTheReferenceForEveryRingSizeAndPlacement) {
           LoopbackRing ring(options);
           ring.pass();
           expect_right(ring, options,
-                       std::string(name(placement)) + " " + std::string(problem::name(mask)) + " P=" +
-                           std::to_string(ring_size) + " tokens=" + std::to_string(tokens));
+                       std::string(name(placement)) + " " + std::string(problem::name(mask)) +
+                           " P=" + std::to_string(ring_size) + " tokens=" + std::to_string(tokens));
         }
       }
     }

@@ -47,8 +47,7 @@ TEST(Checksum, SeesAChangedAMovedAndASwappedElement) {
 TEST(Checksum, PiecesAddUp) {
   const std::vector<float> values(777, 1.5F);
   const kernels::ExecutionSpace space;
-  EXPECT_EQ(checksum(space, values.data(), 300) + checksum(space, values.data() + 300, 477, 300),
-            checksum_of(values));
+  EXPECT_EQ(checksum(space, values.data(), 300) + checksum(space, values.data() + 300, 477, 300), checksum_of(values));
 }
 
 TEST(Block, AccountantAndKernelAgreeOnThePackedLayout) {
@@ -112,8 +111,7 @@ TEST(RowsToCheck, AreAllRowsWhileTheWorkIsSmallAndAStatedSampleAbove) {
   EXPECT_LT(rows.size(), 1000U);
   EXPECT_TRUE(std::is_sorted(rows.begin(), rows.end()));
   EXPECT_EQ(std::set<std::int64_t>(rows.begin(), rows.end()).size(), rows.size());
-  for (const std::int64_t must :
-       {std::int64_t{0}, queries.first.count - 1, queries.first.count, queries.count() - 1}) {
+  for (const std::int64_t must : {std::int64_t{0}, queries.first.count - 1, queries.first.count, queries.count() - 1}) {
     EXPECT_TRUE(std::binary_search(rows.begin(), rows.end(), must)) << must;
   }
   EXPECT_EQ(rows, rows_to_check(options, 1)) << "the sample is a function of the seed";

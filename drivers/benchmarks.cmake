@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: Apache-2.0
+# Google Benchmark programs of the kernels; each is also a quick test, so that it cannot rot.
+add_executable(benchmark_kernels ${CMAKE_CURRENT_LIST_DIR}/benchmark_kernels.cpp)
+ringscale_target_defaults(benchmark_kernels)
+target_link_libraries(benchmark_kernels PRIVATE ringscale::kernels ringscale::problem benchmark::benchmark)
+set_target_properties(benchmark_kernels PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}")
+if(RINGSCALE_ENABLE_TESTS)
+  add_test(NAME benchmark_kernels_smoke
+           COMMAND benchmark_kernels --smoke --benchmark_min_time=0.001)
+  set_tests_properties(benchmark_kernels_smoke PROPERTIES LABELS unit TIMEOUT 120
+                       ENVIRONMENT "OMP_NUM_THREADS=1;OMP_PROC_BIND=false")
+endif()

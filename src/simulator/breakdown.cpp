@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "simulator/breakdown.hpp"
+
+#include <algorithm>
+
+#include "simulator/noise.hpp"
+
+namespace ringscale::simulator {
+
+Breakdown breakdown_of(const RingCosts &costs, const SimulationOptions &options, std::int64_t rank, double time_s,
+                       double tick_s) {
+  const TickScale scale{tick_s, 0};
+  const double factor = device_time_factor(options.seed, rank, options.speed_spread);
+  const std::int64_t hop =
+      std::max(hop_ticks(costs, scale, rank), hop_ticks(costs, scale, (rank + 1) % costs.ring_size()));
+  double work_ticks_sum = 0.0;
+  double exposed_ticks_sum = 0.0;
+  Breakdown result;
+  const auto add_step = [&](std::int64_t step, double times) {
+    const WorkSeconds nominal = costs.work(rank, step);
+    std::int64_t work = work_ticks(costs, options, scale, rank, step);
+    work += jitter_ticks(options, rank, step, amplitude_ticks(options, work));
+    work_ticks_sum += times * static_cast<double>(work);
+    result.merge_s += times * nominal.merge_s * factor;
+    if (step + 1 < costs.steps()) {
+      const std::int64_t exposed = exposed_ticks(costs, scale, rank, step);
+      exposed_ticks_sum += times * static_cast<double>(exposed + std::max<std::int64_t>(0, hop - work));
+    }
+  };
+  const std::int64_t steps = costs.steps();
+  const bool alike = options.jitter == 0.0 && costs.work_is_by_class() && costs.classes().key_relations() == 3 &&
+                     (costs.classes().uniform() || rank == 0);
+  if (alike && steps > 3) {
+    // Rank 0 meets blocks from after itself in every step but the first.
+    add_step(0, 1.0);
+    add_step(1, static_cast<double>(steps - 2));
+    add_step(steps - 1, 1.0);
+  } else {
+    for (std::int64_t step = 0; step < steps; ++step) {
+      add_step(step, 1.0);
+    }
+  }
+  result.rank = rank;
+  result.total_s = time_s;
+  result.fixed_s = costs.step_fixed_s() * static_cast<double>(steps);
+  result.compute_s = work_ticks_sum * tick_s - result.merge_s - result.fixed_s;
+  result.exposed_communication_s = exposed_ticks_sum * tick_s;
+  result.waiting_s = time_s - (result.compute_s + result.merge_s + result.fixed_s) - result.exposed_communication_s;
+  return result;
+}
+
+double total_work_s(const RingCosts &costs) {
+  const StepClasses &classes = costs.classes();
+  const std::int64_t ring_size = costs.ring_size();
+  double sum = 0.0;
+  if (!costs.work_is_by_class()) {
+    // Few ranks share cores, and work that depends on the owner is the same for all ranks.
+    const std::int64_t ranks = classes.work_depends_on_owner() ? 1 : ring_size;
+    for (std::int64_t rank = 0; rank < ranks; ++rank) {
+      for (std::int64_t step = 0; step < costs.steps(); ++step) {
+        sum += costs.work(rank, step).total();
+      }
+    }
+    return sum * static_cast<double>(ring_size / ranks);
+  }
+  const auto class_work = [&](int query_class, int relation) {
+    return costs.class_work(query_class, relation).total();
+  };
+  if (classes.query_classes() == 1 && classes.key_relations() == 3) {
+    const double diagonal = class_work(0, static_cast<int>(Relation::diagonal));
+    const auto ranks = static_cast<double>(ring_size);
+    const auto steps = static_cast<double>(costs.steps());
+    if (classes.uniform()) {
+      return ranks * steps * diagonal;
+    }
+    const double later = ranks * (steps - 1.0) / 2.0;
+    return ranks * diagonal + later * (class_work(0, static_cast<int>(Relation::before)) +
+                                       class_work(0, static_cast<int>(Relation::after)));
+  }
+  std::vector<ClassRun> runs;
+  for (std::int64_t step = 0; step < costs.steps(); ++step) {
+    classes.runs(step, 0, ring_size, runs);
+    for (const ClassRun &run : runs) {
+      for (int query_class = 0; query_class < classes.query_classes(); ++query_class) {
+        sum += static_cast<double>(classes.count_ranks(query_class, run.rank_begin, run.rank_end)) *
+               class_work(query_class, run.key_relation);
+      }
+    }
+  }
+  return sum;
+}
+
+} // namespace ringscale::simulator

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bad input of every kind: one clear line, exit code 2, nothing half-written."""
+
+import copy
+import json
+import unittest
+
+from program import ROOT, CommandLineTest, run
+
+RING = ["ring", "--tokens", "64", "--query-heads", "2", "--head-dim", "16"]
+ATTENTION = ["attention", "--tokens", "64", "--query-heads", "2", "--head-dim", "16"]
+SHAPE = ["--chunk-tokens", "64", "--query-heads", "2", "--head-dim", "64"]
+LEDGER = ROOT / "experiments" / "claims" / "headline.json"
+
+# What is typed and what the one line must name.
+COMMAND_LINES = [
+    ("no verb", [], ["ringscale", "--help"]),
+    ("unknown verb", ["frobnicate"], ["frobnicate"]),
+    ("unknown flag", [*RING, "--frobnicate", "1"], ["--frobnicate"]),
+    ("flag of another verb", [*RING, "--speed-spread", "0.1"], ["--speed-spread"]),
+    ("word where a number belongs", [*RING[:-1], "many"], ["--head-dim", "many"]),
+    ("missing value", [*RING, "--kv-heads"], ["--kv-heads"]),
+    ("negative tokens", ["ring", "--tokens", "-5"], ["tokens", "-5"]),
+    ("zero tokens", ["ring", "--tokens", "0"], ["tokens", "0"]),
+    ("tokens beyond 64 bits", ["ring", "--tokens", "99999999999999999999"], ["tokens"]),
+    ("tokens beyond any machine", ["ring", "--tokens", "4611686018427387904"], ["tokens"]),
+    ("zero heads", [*RING[:3], "--query-heads", "0", "--head-dim", "16"], ["query_heads"]),
+    ("heads that do not divide", [*RING, "--kv-heads", "3"], ["query_heads", "kv_heads"]),
+    ("negative head_dim", [*RING[:-1], "-16"], ["head_dim"]),
+    ("unknown mask", [*RING, "--mask", "diagonal"], ["mask", "diagonal", "causal"]),
+    ("unknown placement", [*RING, "--placement", "spiral"], ["placement", "spiral", "zigzag"]),
+    ("unknown schedule", [*RING, "--schedule", "square"], ["schedule", "square", "local_only"]),
+    ("unknown softmax", [*RING, "--softmax", "harder"], ["softmax", "harder", "per_chunk"]),
+    ("unknown kernel", [*RING, "--kernel", "popcorn"], ["kernel", "popcorn", "materialised"]),
+    ("attention: negative tokens", ["attention", "--tokens", "-1"], ["tokens", "-1"]),
+    ("attention: more than memory holds", ["attention", "--tokens", "1000000000000"], ["memory"]),
+    ("attention: unknown mask", [*ATTENTION, "--mask", "diagonal"], ["mask", "diagonal"]),
+    ("simulate: no machine", ["simulate", "--ring-size", "8", *SHAPE], ["--machine"]),
+    ("simulate: machine that is not there", ["simulate", "--machine", "{folder}/none.json", "--ring-size", "8", *SHAPE],
+     ["none.json"]),
+    ("simulate: ring of 0", ["simulate", "--machine", "{machine}", "--ring-size", "0", *SHAPE], ["ring_size", "0"]),
+    ("simulate: negative ring", ["simulate", "--machine", "{machine}", "--ring-size", "-4", *SHAPE], ["ring_size", "-4"]),
+    ("simulate: ring beyond 64 bits", ["simulate", "--machine", "{machine}", "--ring-size", "1" + "0" * 25, *SHAPE],
+     ["ring"]),
+    ("simulate: ring beyond memory", ["simulate", "--machine", "{machine}", "--ring-size", "1000000000000000000", *SHAPE],
+     ["ring_size"]),
+    ("simulate: spread that is no number",
+     ["simulate", "--machine", "{machine}", "--ring-size", "8", *SHAPE, "--speed-spread", "nan"], ["speed"]),
+    ("simulate: negative jitter",
+     ["simulate", "--machine", "{machine}", "--ring-size", "8", *SHAPE, "--jitter", "-0.5"], ["jitter"]),
+    ("simulate: infinite jitter",
+     ["simulate", "--machine", "{machine}", "--ring-size", "8", *SHAPE, "--jitter", "inf"], ["jitter"]),
+    ("sweep: no file", ["sweep"], ["experiment"]),
+    ("sweep: file that is not there", ["sweep", "{folder}/none.json", "--output", "{folder}/out"], ["none.json"]),
+    ("sweep: folder for a file", ["sweep", "{folder}", "--output", "{folder}/out"], ["{folder}"]),
+    ("check: no ledger", ["check", "--results", "{folder}"], ["--claims"]),
+    ("check: ledger that is not there", ["check", "--claims", "{folder}/none.json", "--results", "{folder}"], ["none.json"]),
+    ("check: results that are not there", ["check", "--claims", str(LEDGER), "--results", "{folder}/none"], ["none"]),
+]
+
+ANALYTIC = {"schema": "ringscale.experiment", "schema_version": 1, "name": "small",
+            "grids": [{"name": "memory", "kind": "analytic", "tokens": [64], "ring_size": [1, 2]}]}
+
+
+def changed(path, value):
+    """The small experiment with one thing changed; the path is made of keys and indices."""
+    document = copy.deepcopy(ANALYTIC)
+    place = document
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    return document
+
+
+GRID = ("grids", 0)
+EXPERIMENTS = [
+    ("unknown key, with the nearest name", changed((*GRID, "ring_sise"), [4]), ["experiment.json", "$.grids[0]", "ring_sise",
+                                                                               "ring_size"]),
+    ("unknown key at the top", changed(("gridz",), []), ["$", "gridz", "grids"]),
+    ("ring of 0", changed((*GRID, "ring_size"), [0]), ["ring_size", "0"]),
+    ("negative tokens", changed((*GRID, "tokens"), [-64]), ["tokens", "-64"]),
+    ("fewer tokens than ranks", changed((*GRID, "ring_size"), [65]), ["tokens", "64", "65"]),
+    ("number that is no integer", changed((*GRID, "tokens"), [64.5]), ["tokens"]),
+    ("text for a number", changed((*GRID, "tokens"), ["many"]), ["tokens"]),
+    ("huge tokens", changed((*GRID, "tokens"), [10 ** 18]), ["tokens"]),
+    ("more points than a file may have", changed((*GRID, "head_dim"), list(range(1, 1000000))), ["points"]),
+    ("no grid", changed(("grids",), []), ["grids"]),
+    ("unknown kind", changed((*GRID, "kind"), "guessed"), ["kind", "guessed", "measured"]),
+    ("schema of another version", changed(("schema_version",), 99), ["schema_version", "99"]),
+    ("another schema", changed(("schema",), "ringscale.machine"), ["ringscale.machine", "ringscale.experiment"]),
+    ("truncated file", json.dumps(ANALYTIC)[:-20], ["experiment.json", "line"]),
+    ("empty file", "", ["experiment.json"]),
+    ("NaN", json.dumps(ANALYTIC).replace("64", "NaN"), ["experiment.json"]),
+    ("key that stands twice", json.dumps(ANALYTIC).replace('"name": "small"', '"name": "small", "name": "large"'), ["name"]),
+    ("a hundred thousand brackets", "[" * 100000, ["experiment.json"]),
+    ("binary file", "\x00\x01\x02", ["experiment.json"]),
+]
+
+MACHINES = [
+    ("truncated", lambda text: text[:len(text) // 2], ["machine.json", "line"]),
+    ("empty", lambda text: "", ["machine.json"]),
+    ("of another version", lambda text: json.dumps({**json.loads(text), "schema_version": 7}), ["schema_version", "7"]),
+    ("of another schema", lambda text: json.dumps({**json.loads(text), "schema": "ringscale.results"}),
+     ["ringscale.results", "ringscale.machine"]),
+    ("with an unknown key", lambda text: json.dumps({**json.loads(text), "lings": []}), ["lings", "links"]),
+    ("without links and tiles", lambda text: json.dumps({"schema": "ringscale.machine", "schema_version": 1}),
+     ["machine.json"]),
+]
+
+
+def published_machine():
+    return sorted((ROOT / "experiments" / "machines").glob("*.json"))[0]
+
+
+class BadInput(CommandLineTest):
+    def filled(self, texts):
+        return [text.replace("{folder}", str(self.folder)).replace("{machine}", str(published_machine())) for text in texts]
+
+    def test_command_lines(self):
+        for name, arguments, fragments in COMMAND_LINES:
+            with self.subTest(name):
+                self.assert_refused(self.filled(arguments), self.filled(fragments))
+
+    def test_a_refusal_starts_no_json_document(self):
+        self.assert_refused([*RING, "--mask", "diagonal", "--json"], ["diagonal"])
+
+    def test_experiment_files(self):
+        for name, content, fragments in EXPERIMENTS:
+            with self.subTest(name):
+                path = self.write("experiment.json", content)
+                self.assert_refused(["sweep", path, "--output", self.folder / "out"], fragments)
+                self.assertFalse((self.folder / "out").exists())
+                self.assert_refused(["sweep", path, "--dry-run"], fragments)
+
+    def test_the_experiment_that_those_were_made_from_is_accepted(self):
+        path = self.write("experiment.json", ANALYTIC)
+        self.assertEqual(run(["sweep", path, "--output", self.folder / "out"]).returncode, 0)
+
+    def test_machine_files(self):
+        text = published_machine().read_text()
+        for name, change, fragments in MACHINES:
+            with self.subTest(name):
+                path = self.write("machine.json", change(text))
+                self.assert_refused(["simulate", "--machine", path, "--ring-size", "8", *SHAPE], fragments)
+
+    def test_results_and_ledgers(self):
+        ledger = LEDGER.read_text()
+        for name, folder, claims, fragments in [
+                ("truncated results", '{"schema": "ringscale.results", "schema_ver', ledger, ["results.json"]),
+                ("truncated ledger", "{}", ledger[:len(ledger) // 2], ["ledger.json"]),
+                ("ledger of another version", "{}", json.dumps({**json.loads(ledger), "schema_version": 9}),
+                 ["ledger.json", "schema_version", "9"])]:
+            with self.subTest(name):
+                self.write("results/results.json", folder)
+                path = self.write("ledger.json", claims)
+                self.assert_refused(["check", "--claims", path, "--results", self.folder / "results"], fragments)
+
+    def test_sweep_that_needs_what_is_not_there(self):
+        simulated = changed((*GRID, "kind"), "simulated")
+        self.assert_refused(["sweep", self.write("experiment.json", simulated), "--output", self.folder / "out"], ["--machine"])
+        measured = changed((*GRID, "kind"), "measured")
+        self.assert_refused(["sweep", self.write("experiment.json", measured), "--output", self.folder / "out"], ["2", "mpiexec"])
+        self.assert_refused(["sweep", self.write("experiment.json", ANALYTIC)], ["--output"])
+
+    def test_tokens_fewer_than_ranks(self):
+        self.assert_refused(["ring", "--tokens", "2", "--query-heads", "2", "--head-dim", "16"], ["tokens", "2", "3"], ranks=3)
+
+    def test_every_rank_is_refused_with_one_line(self):
+        self.assert_refused([*RING, "--mask", "diagonal"], ["diagonal"], ranks=3)
+        self.assert_refused(["frobnicate"], ["frobnicate"], ranks=3)
+
+
+class Output(CommandLineTest):
+    """Folders that cannot be written, as root too: one that would lie below a file."""
+
+    def setUp(self):
+        super().setUp()
+        self.occupied = self.write("occupied", "a file")
+        self.experiment = self.write("experiment.json", ANALYTIC)
+        self.machine = published_machine()
+
+    def test_folder_below_a_file(self):
+        below = self.occupied / "out"
+        for arguments in [["sweep", self.experiment, "--output", below],
+                          ["simulate", "--machine", self.machine, "--ring-size", "8", *SHAPE, "--output", below],
+                          ["calibrate", "--name", "here", "--output", below],
+                          ["check", "--claims", LEDGER, "--results", self.folder, "--output", below]]:
+            with self.subTest(arguments[0]):
+                self.assert_refused(arguments, ["occupied"])
+
+    def test_file_in_place_of_the_folder(self):
+        self.assert_refused(["sweep", self.experiment, "--output", self.occupied], ["occupied"])
+
+    def test_earlier_results_are_never_overwritten(self):
+        out = self.folder / "out"
+        self.assertEqual(run(["sweep", self.experiment, "--output", out]).returncode, 0)
+        before = (out / "results.json").read_bytes()
+        self.assert_refused(["sweep", self.experiment, "--output", out], ["out"])
+        self.assertEqual((out / "results.json").read_bytes(), before)
+
+    def test_journal_of_another_experiment_is_not_continued(self):
+        out = self.folder / "out"
+        self.assertEqual(run(["sweep", self.experiment, "--output", out]).returncode, 0)
+        other = self.write("other.json", changed((*GRID, "tokens"), [128]))
+        self.assert_refused(["sweep", other, "--output", out, "--resume"], ["out"])
+
+
+if __name__ == "__main__":
+    unittest.main()

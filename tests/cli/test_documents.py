@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""--json prints exactly one document on standard output, with the fields that users script against."""
+
+import json
+import math
+import unittest
+
+from program import ROOT, CommandLineTest, run
+
+RING = ["ring", "--tokens", "259", "--query-heads", "4", "--kv-heads", "2", "--head-dim", "16"]
+HEADLINE = ROOT / "experiments" / "claims" / "headline.json"
+PURPOSES = {"query", "key_value", "output", "partial", "scores", "communication", "workspace"}
+
+
+def machine():
+    return sorted((ROOT / "experiments" / "machines").glob("*.json"))[0]
+
+
+class Documents(CommandLineTest):
+    def assert_numbers(self, row, names):
+        for name in names:
+            self.assertIsInstance(row[name], (int, float), name)
+            self.assertTrue(math.isfinite(row[name]), name)
+
+    def test_info(self):
+        document = self.document(["info"])
+        self.assertEqual(document["schema"], "ringscale.info")
+        self.assertIn("zigzag", document["choices"]["placements"])
+
+    def test_ring(self):
+        for ranks in [None, 1, 3]:
+            with self.subTest(ranks=ranks):
+                document = self.document([*RING, "--mask", "causal", "--placement", "zigzag"], ranks=ranks)
+                row = document["rows"][0]
+                self.assertEqual((document["verdict"], row["kind"]), ("valid", "measured"))
+                self.assertEqual((row["ring_size"], row["hops"]), (ranks or 1, (ranks or 1) - 1))
+                self.assertLessEqual(row["max_error"], row["error_bound"])
+                self.assert_numbers(row, ["time_s", "tokens_per_s", "memory_peak_bytes", "max_error", "error_bound"])
+                self.assertEqual(set(row["memory_bytes"]), PURPOSES)
+                self.assertEqual(row["memory_peak_bytes"], row["memory_closed_form_bytes"])
+
+    def test_ring_negative_controls_are_invalid(self):
+        for control in [["--schedule", "local_only"], ["--softmax", "per_chunk"]]:
+            with self.subTest(control):
+                document = self.document([*RING, *control], code=1, ranks=2)
+                self.assertEqual(document["verdict"], "invalid")
+                self.assertTrue(document["reasons"])
+
+    def test_attention(self):
+        document = self.document(["attention", "--tokens", "257", "--query-heads", "2", "--head-dim", "64", "--benchmark"])
+        row = document["rows"][0]
+        self.assertEqual(document["verdict"], "valid")
+        self.assert_numbers(row, ["gflop_per_s", "fma_peak_gflop_per_s", "share_of_peak"])
+
+    def test_simulate(self):
+        document = self.document(["simulate", "--machine", machine(), "--ring-size", "1000", "--chunk-tokens", "4096",
+                                  "--query-heads", "8", "--head-dim", "64", "--speed-spread", "0.05", "--jitter", "0.02"])
+        row = document["rows"][0]
+        self.assertEqual((row["kind"], row["ring_size"], row["hops"]), ("simulated", 1000, 999))
+        self.assert_numbers(row, ["time_s", "tokens_per_s", "tokens_per_s_per_device", "memory_peak_bytes", "wall_s"])
+
+    def test_simulate_repeats_itself(self):
+        arguments = ["simulate", "--machine", machine(), "--ring-size", "100", "--chunk-tokens", "512", "--query-heads", "8",
+                     "--head-dim", "64", "--speed-spread", "0.1", "--jitter", "0.1"]
+        times = [self.document([*arguments, "--seed", seed])["rows"][0]["time_s"] for seed in ["1", "1", "2"]]
+        self.assertEqual(times[0], times[1])
+        self.assertNotEqual(times[0], times[2])
+
+    def test_sweep_and_check(self):
+        experiment = self.write("experiment.json", {
+            "schema": "ringscale.experiment", "schema_version": 1, "name": "small",
+            "grids": [{"name": "memory", "kind": "analytic", "tokens": [8192], "ring_size": [1, 2, 4]}]})
+        plan = self.document(["sweep", experiment, "--dry-run"])
+        out = self.folder / "out"
+        document = self.document(["sweep", experiment, "--output", out])
+        self.assertEqual((document["verdict"], len(document["rows"])), ("valid", 3))
+        self.assertEqual(json.loads((out / "results.json").read_text())["rows"], document["rows"])
+        self.assertNotEqual(plan["schema"], document["schema"])
+        verdicts = self.document(["check", "--claims", HEADLINE, "--results", out])["verdicts"]
+        self.assertEqual(len(verdicts), 15)
+        for verdict in verdicts:
+            self.assertTrue({"id", "verdict", "margin", "evidence"} <= set(verdict), verdict)
+            for evidence in verdict["evidence"]:
+                self.assertTrue({"kind", "source"} <= set(evidence), evidence)
+
+    def test_without_json_the_verdict_is_one_line(self):
+        result = run(RING)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(sum(line.startswith("verdict") for line in result.stdout.splitlines()), 1, result.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()

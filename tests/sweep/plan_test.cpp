@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sweep/plan.hpp"
+
+#include <gtest/gtest.h>
+
+#include <set>
+#include <string>
+
+#include "problem/invalid_input.hpp"
+#include "sweep/describe.hpp"
+#include "tests/report/expect_invalid.hpp"
+
+namespace ringscale::sweep {
+namespace {
+
+Plan plan_of(const std::string &rest) {
+  return expand(report::parse_json(R"({"schema":"ringscale.experiment","schema_version":1,"name":"test",)" + rest + "}",
+                                   "f.json"),
+                "f.json");
+}
+
+Plan plan_of_grid(const std::string &grid) { return plan_of(R"("grids":[{"name":"g",)" + grid + "}]"); }
+
+void expect_refused(const std::string &rest, const std::vector<std::string> &parts) {
+  expect_invalid([&] { plan_of(rest); }, parts);
+}
+
+void expect_grid_refused(const std::string &grid, const std::vector<std::string> &parts) {
+  expect_invalid([&] { plan_of_grid(grid); }, parts);
+}
+
+TEST(Expand, WalksTheGridWithRingSizeFastest) {
+  const Plan plan = plan_of_grid(
+      R"("kind":"measured","tokens":4099,"query_heads":8,"kv_heads":2,"mask":"causal","placement":["zigzag","striped"],
+         "ring_size":{"powers_of_two":[1,4]},"repetitions":3)");
+  ASSERT_EQ(plan.points.size(), 6U);
+  EXPECT_EQ(plan.points[0].problem().placement, schedule::Placement::zigzag);
+  EXPECT_EQ(plan.points[1].problem().ring_size, 2);
+  EXPECT_EQ(plan.points[3].problem().placement, schedule::Placement::striped);
+  EXPECT_EQ(plan.points[3].problem().ring_size, 1);
+  EXPECT_EQ(plan.points[5].problem().attention.tokens, 4099);
+  EXPECT_EQ(plan.points[5].problem().attention.kv_heads, 2);
+  EXPECT_EQ(plan.points[5].ring.repetitions, 3);
+  EXPECT_EQ(plan.largest_measured_ring(), 4);
+}
+
+TEST(Expand, TakesChunkTokensForWeakScaling) {
+  const Plan plan = plan_of_grid(R"("kind":"simulated","chunk_tokens":4096,"ring_size":[1,262144])");
+  EXPECT_EQ(plan.points[0].problem().attention.tokens, 4096);
+  EXPECT_EQ(plan.points[1].problem().attention.tokens, std::int64_t{4096} * 262144);
+  EXPECT_EQ(plan.points[0].problem().attention.kv_heads, 8) << "as many as query heads unless told";
+}
+
+TEST(Expand, LetsGridsOverrideDefaults) {
+  const Plan plan = plan_of(R"("defaults":{"head_dim":128,"tokens":64,"repetitions":9,"jitter":0.02},"grids":[
+      {"name":"a","kind":"measured","ring_size":1},
+      {"name":"b","kind":"simulated","ring_size":2,"chunk_tokens":8,"head_dim":32},
+      {"name":"c","kind":"analytic","ring_size":4,"model":["ideal_sharded","serial_chunk_loop"]}])");
+  ASSERT_EQ(plan.points.size(), 4U);
+  EXPECT_EQ(plan.points[0].problem().attention.head_dim, 128);
+  EXPECT_EQ(plan.points[0].ring.repetitions, 9);
+  EXPECT_EQ(plan.points[1].problem().attention.head_dim, 32);
+  EXPECT_EQ(plan.points[1].problem().attention.tokens, 16);
+  EXPECT_EQ(plan.points[1].jitter, 0.02);
+  EXPECT_EQ(plan.points[3].model, memory::MemoryModel::serial_chunk_loop);
+  EXPECT_EQ(plan.points[3].problem().attention.tokens, 64);
+}
+
+TEST(Expand, GivesStableReadableIds) {
+  const Plan small = plan_of_grid(R"("kind":"measured","tokens":64,"ring_size":[1,2])");
+  const Plan large = plan_of_grid(R"("kind":"measured","tokens":[32,64],"ring_size":[1,2,4])");
+  EXPECT_EQ(small.points[1].id, large.points[4].id);
+  EXPECT_EQ(small.points[1].id.substr(0, small.points[1].id.size() - 8),
+            "g/ring_contiguous_mask_none_tokens_64_ring_2_");
+  std::set<std::string> ids;
+  for (const Point &point : large.points) {
+    EXPECT_TRUE(ids.insert(point.id).second) << point.id;
+  }
+  EXPECT_NE(small.identity, large.identity);
+}
+
+TEST(Expand, RereadsItsOwnSettings) {
+  // Other ranks are sent the settings alone; they must arrive at the same point.
+  const Plan plan = plan_of_grid(R"("kind":"measured","chunk_tokens":33,"placement":"zigzag","ring_size":3,
+                                    "softmax":"per_chunk","progress":"unpolled","verify":false,"deadline_s":2.5)");
+  const Point &point = plan.points[0];
+  const Point again = read_point(point.kind, point.grid, point.settings, "order", "$");
+  EXPECT_EQ(again.id, point.id);
+  EXPECT_EQ(again.ring.softmax, ring::SoftmaxRule::per_chunk);
+  EXPECT_FALSE(again.ring.poll_progress);
+  EXPECT_FALSE(again.ring.verify);
+  EXPECT_EQ(again.ring.deadline_s, 2.5);
+}
+
+TEST(Expand, RefusesBadDocuments) {
+  expect_invalid([] { expand(report::parse_json("{}", "f.json"), "f.json"); }, {"$.schema is missing"});
+  expect_invalid(
+      [] { expand(report::parse_json(R"({"schema":"ringscale.experiment","schema_version":9})", "f"), "f"); },
+      {"schema_version is 9"});
+  expect_refused(R"("grids":[])", {"$.grids is empty"});
+  expect_refused(R"("grid":[])", {"$.grids is missing", "'grid'"});
+  expect_refused(R"("grids":[],"defualts":{})", {"$.defualts is unknown", "'defaults'"});
+  expect_refused(R"("grids":[],"defaults":{"toknes":1})", {"$.defaults.toknes is unknown", "'tokens'"});
+  expect_refused(R"("grids":[{"name":"a","kind":"measured","tokens":8,"ring_size":1},
+                             {"name":"a","kind":"measured","tokens":9,"ring_size":1}])",
+                 {"$.grids[1].name", "another grid has already"});
+  expect_refused(R"("grids":[{"name":"a b","kind":"measured","tokens":8,"ring_size":1}])", {"$.grids[0].name"});
+}
+
+TEST(Expand, RefusesBadGrids) {
+  expect_grid_refused(R"("kind":"guessed")", {"$.grids[0].kind", "measured, simulated, analytic"});
+  expect_grid_refused(R"("kind":"measured","tokens":8)", {"$.grids[0].ring_size is missing"});
+  expect_grid_refused(R"("kind":"measured","tokens":8,"ring_size":0)", {"$.grids[0].ring_size is 0", "between 1"});
+  expect_grid_refused(R"("kind":"measured","tokens":-8,"ring_size":1)", {"$.grids[0].tokens is -8"});
+  expect_grid_refused(R"("kind":"measured","ring_size":1)", {"either tokens or chunk_tokens"});
+  expect_grid_refused(R"("kind":"measured","tokens":8,"chunk_tokens":4,"ring_size":1)",
+                      {"either tokens or chunk_tokens"});
+  expect_grid_refused(R"("kind":"measured","tokens":3,"ring_size":[1,4])", {"$.grids[0]", "tokens"});
+  expect_grid_refused(R"("kind":"measured","tokens":8,"ring_size":1,"placement":"diagonal")",
+                      {"$.grids[0].placement", "contiguous, zigzag"});
+  expect_grid_refused(R"("kind":"measured","tokens":8,"ring_size":1,"query_heads":8,"kv_heads":3)", {"multiple"});
+  expect_grid_refused(R"("kind":"measured","tokens":8,"ring_size":1,"jitter":0.1)", {"$.grids[0].jitter is unknown"});
+  expect_grid_refused(R"("kind":"simulated","tokens":8,"ring_size":1,"jitter":-0.1)", {"$.grids[0].jitter is -0.1"});
+  expect_grid_refused(R"("kind":"measured","tokens":8,"ring_size":1,"repetitions":[1,2])",
+                      {"$.grids[0].repetitions is an array"});
+  expect_grid_refused(R"("kind":"analytic","tokens":8,"ring_size":1,"model":"magic")", {"$.grids[0].model"});
+  expect_grid_refused(R"("kind":"simulated","chunk_tokens":1125899906842624,"ring_size":2)", {"chunk_tokens"});
+}
+
+TEST(Expand, LimitsTheNumberOfPoints) {
+  expect_grid_refused(R"("kind":"simulated","tokens":{"range":[1,1000,1]},"seed":{"range":[1,101,1]},"ring_size":1)",
+                      {"$.grids[0]", "100000 points"});
+  EXPECT_EQ(plan_of_grid(R"("kind":"analytic","tokens":{"range":[1,1000,1]},"ring_size":1)").points.size(), 1000U);
+}
+
+TEST(Estimate, CountsWorkFromFirstPrinciples) {
+  const Plan plan = plan_of(R"("defaults":{"tokens":64,"query_heads":2,"head_dim":16},"grids":[
+      {"name":"a","kind":"measured","ring_size":[1,2],"warmup":1,"repetitions":4},
+      {"name":"b","kind":"simulated","ring_size":8}, {"name":"c","kind":"analytic","ring_size":8}])");
+  const WorkEstimate work = estimate(plan);
+  EXPECT_EQ(work.measured_points, 2U);
+  EXPECT_EQ(work.simulated_points, 1U);
+  EXPECT_EQ(work.analytic_points, 1U);
+  EXPECT_EQ(work.measured_flop, 2.0 * 5.0 * 4.0 * 64.0 * 64.0 * 2.0 * 16.0);
+  EXPECT_EQ(work.simulated_device_steps, 64.0);
+  const double one_tensor = 64.0 * 2.0 * 16.0 * 4.0;
+  EXPECT_GT(work.largest_measured_memory_bytes, 4.0 * one_tensor);
+  EXPECT_LT(work.largest_measured_memory_bytes, 8.0 * one_tensor);
+}
+
+TEST(Describe, ShowsEveryPoint) {
+  const Plan plan = plan_of_grid(R"("kind":"measured","tokens":64,"ring_size":[1,2,4])");
+  const std::vector<std::string> lines = describe(plan);
+  EXPECT_EQ(lines.front(), "experiment test: 3 points (3 measured, 0 simulated, 0 analytic)");
+  EXPECT_NE(lines.back().find(plan.points.back().id), std::string::npos);
+  EXPECT_EQ(plan_document(plan)["points"].size(), 3U);
+}
+
+} // namespace
+} // namespace ringscale::sweep

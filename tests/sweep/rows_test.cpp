@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sweep/rows.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <string>
+#include <vector>
+
+namespace ringscale::sweep {
+namespace {
+
+using report::Json;
+
+ring::RingOptions sample_options() {
+  ring::RingOptions options;
+  options.problem.attention.tokens = 1001;
+  options.problem.attention.batch = 2;
+  options.problem.ring_size = 4;
+  return options;
+}
+
+ring::RingRun sample_run() {
+  ring::RingRun run;
+  run.samples_s = {0.2, 0.1, 0.4, 0.3, 0.25, 0.15};
+  run.verified = true;
+  run.max_error = 1e-7;
+  run.error_bound = 1e-6;
+  run.max_lse_error = 1e-7;
+  run.lse_error_bound = 1e-6;
+  run.memory[memory::Purpose::query] = 100;
+  run.memory_peak_bytes = 100;
+  run.memory_closed_form_bytes = 100;
+  run.hops = 3;
+  run.valid = true;
+  return run;
+}
+
+const std::vector<std::string> common{"kind",     "verb",     "point",     "schedule",    "placement", "softmax",
+                                      "kernel",   "mask",     "dtype",     "batch",       "tokens",    "query_heads",
+                                      "kv_heads", "head_dim", "ring_size", "chunk_tokens"};
+
+void expect_fields(const Json &row, const std::vector<std::string> &fields) {
+  for (const std::string &field : fields) {
+    EXPECT_TRUE(row.contains(field)) << field;
+  }
+}
+
+TEST(RingRow, HasTheFieldsThatReadersRelyOn) {
+  const Json row = ring_row("p", sample_options(), sample_run());
+  expect_fields(row, common);
+  expect_fields(row, {"seed",
+                      "hops",
+                      "time_s",
+                      "time_s_interval",
+                      "samples_s",
+                      "tokens_per_s",
+                      "tokens_per_s_per_device",
+                      "max_error",
+                      "error_bound",
+                      "max_lse_error",
+                      "lse_error_bound",
+                      "wrong_elements",
+                      "blocks_met_once",
+                      "memory_bytes",
+                      "memory_peak_bytes",
+                      "memory_closed_form_bytes",
+                      "peak_rss_bytes",
+                      "compute_s",
+                      "exposed_communication_s",
+                      "progress",
+                      "ranks_per_core",
+                      "threads_per_rank",
+                      "verdict",
+                      "reasons"});
+  EXPECT_DOUBLE_EQ(row["time_s"].get<double>(), 0.225);
+  EXPECT_DOUBLE_EQ(row["tokens_per_s"].get<double>(), 2.0 * 1001.0 / 0.225);
+  EXPECT_DOUBLE_EQ(row["tokens_per_s_per_device"].get<double>(), 2.0 * 1001.0 / 0.225 / 4.0);
+  EXPECT_EQ(row["time_s_interval"]["low"], 0.1);
+  EXPECT_EQ(row["time_s_interval"]["high"], 0.4);
+  EXPECT_EQ(row["chunk_tokens"], 251);
+  EXPECT_EQ(row["memory_bytes"]["query"], 100);
+  EXPECT_EQ(row["memory_bytes"].size(), memory::purpose_count);
+  EXPECT_EQ(row["verdict"], "valid");
+}
+
+TEST(RingRow, TurnsNaNIntoNullAndStaysWritable) {
+  ring::RingRun run = sample_run();
+  run.max_error = std::nan("");
+  run.valid = false;
+  run.reasons = {"output is not a number"};
+  const Json row = ring_row("p", sample_options(), run);
+  EXPECT_TRUE(row["max_error"].is_null());
+  EXPECT_EQ(row["verdict"], "invalid");
+  EXPECT_NO_THROW(report::write_json(row, -1));
+}
+
+TEST(RingRow, ReportsNoErrorWithoutVerification) {
+  ring::RingRun run = sample_run();
+  run.verified = false;
+  run.max_error = 0.0;
+  const Json row = ring_row("p", sample_options(), run);
+  EXPECT_TRUE(row["max_error"].is_null());
+  EXPECT_TRUE(row["wrong_elements"].is_null());
+}
+
+TEST(SimulationRow, HasTheFieldsThatReadersRelyOn) {
+  machine::Machine machine;
+  machine.name = "m";
+  simulator::SimulationOptions options;
+  options.problem.attention.tokens = 4096 * 8;
+  options.problem.ring_size = 8;
+  simulator::Simulation simulation;
+  simulation.time_s = 2.0;
+  simulation.time_low_s = 1.5;
+  simulation.time_high_s = 2.5;
+  simulation.dtype = "float32";
+  simulation.hops = 56.0;
+  const Json row = simulation_row("p", machine, options, simulation);
+  expect_fields(row, common);
+  expect_fields(row, {"machine",
+                      "machine_kind",
+                      "speed_spread",
+                      "jitter",
+                      "hops",
+                      "time_s",
+                      "time_s_interval",
+                      "tokens_per_s",
+                      "tokens_per_s_per_device",
+                      "memory_bytes",
+                      "memory_peak_bytes",
+                      "device_memory_bytes",
+                      "fits_memory",
+                      "compute_s",
+                      "exposed_communication_s",
+                      "waiting_s",
+                      "merge_s",
+                      "finish_s_percentiles",
+                      "wall_s",
+                      "hops_per_s",
+                      "hold_out_median_relative_error"});
+  EXPECT_EQ(row["kind"], "simulated");
+  EXPECT_EQ(row["hops"], 7);
+  EXPECT_EQ(row["hops_all_devices"], 56.0);
+  EXPECT_EQ(row["time_s_interval"]["low"], 1.5);
+}
+
+TEST(MemoryRow, SaysHowTheDesignKeepsItsQueries) {
+  schedule::RingProblem problem;
+  problem.attention.tokens = 8192;
+  problem.ring_size = 4;
+  for (const memory::MemoryModel model : memory::all_memory_models) {
+    const Json row = memory_row("p", model, problem, {});
+    expect_fields(row, common);
+    EXPECT_EQ(row["model"], std::string(memory::name(model)));
+    EXPECT_EQ(row["kind"], "analytic");
+    std::int64_t total = 0;
+    for (const Json &bytes : row["memory_bytes"]) {
+      total += bytes.get<std::int64_t>();
+    }
+    EXPECT_EQ(row["memory_peak_bytes"], total);
+    EXPECT_GT(total, 0);
+  }
+  EXPECT_EQ(memory_row("p", memory::MemoryModel::ring_replicated_queries, problem, {})["placement"],
+            "replicated_queries");
+  EXPECT_EQ(memory_row("p", memory::MemoryModel::ring_sharded, problem, {})["kernel"], "streamed");
+  EXPECT_EQ(memory_row("p", memory::MemoryModel::serial_chunk_loop, problem, {})["schedule"], "none");
+}
+
+} // namespace
+} // namespace ringscale::sweep
