@@ -5,6 +5,7 @@
 // intrinsics. Kokkos' own simd types are not used: their interface differs between Kokkos 4.7 and 5, and their
 // exponential is a scalar call per lane, which alone would cap attention at about a third of the multiply-add peak.
 
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 
@@ -35,6 +36,8 @@ inline constexpr int tile_vectors = 2;
 inline constexpr int tile_rows = 6;
 
 using Vector = float __attribute__((vector_size(lanes * sizeof(float))));
+using FloatVector8 = float __attribute__((vector_size(32)));
+using FloatVector4 = float __attribute__((vector_size(16)));
 using IntegerVector = std::int32_t __attribute__((vector_size(lanes * sizeof(float))));
 
 #if defined(RINGSCALE_HOST_AVX512)
@@ -53,6 +56,24 @@ inline Vector load(const float *address) {
 }
 
 inline void store(float *address, Vector value) { std::memcpy(address, &value, sizeof value); }
+
+/// As load and store when at least `lanes` floats are left, else only the first `count` lanes (the others read as 0).
+inline Vector load_part(const float *address, std::int64_t count) {
+  if (count >= lanes) {
+    return load(address);
+  }
+  Vector value{};
+  std::memcpy(&value, address, static_cast<std::size_t>(count) * sizeof(float));
+  return value;
+}
+
+inline void store_part(float *address, Vector value, std::int64_t count) {
+  if (count >= lanes) {
+    store(address, value);
+  } else {
+    std::memcpy(address, &value, static_cast<std::size_t>(count) * sizeof(float));
+  }
+}
 
 /// a * b + c, rounded once where the machine can; explicit, so that every tile shape rounds alike.
 inline Vector multiply_add(Vector a, Vector b, Vector c) {
@@ -96,20 +117,31 @@ inline bool any(Comparison comparison) {
 }
 #endif
 
-inline float horizontal_sum(Vector value) {
-  float sum = 0.0F;
-  for (int lane = 0; lane < lanes; ++lane) {
-    sum += value[lane];
-  }
-  return sum;
+/// Joins all lanes by halves, so that log2(lanes) steps follow each other and not `lanes`.
+template <class Join> inline float join_lanes(Vector value, const Join &join) {
+#if defined(RINGSCALE_HOST_AVX512)
+  const __m256 low = _mm512_castps512_ps256((__m512)value);
+  __m256 eight = (__m256)join((FloatVector8)low, (FloatVector8)_mm512_extractf32x8_ps((__m512)value, 1));
+#elif defined(RINGSCALE_HOST_AVX2)
+  __m256 eight = (__m256)value;
+#endif
+#if defined(RINGSCALE_HOST_AVX512) || defined(RINGSCALE_HOST_AVX2)
+  FloatVector4 four = join((FloatVector4)_mm256_castps256_ps128(eight), (FloatVector4)_mm256_extractf128_ps(eight, 1));
+#else
+  FloatVector4 four = value;
+#endif
+  const float first = join(four[0], four[2]);
+  const float second = join(four[1], four[3]);
+  return join(first, second);
 }
 
+inline float horizontal_sum(Vector value) {
+  return join_lanes(value, [](auto a, auto b) { return a + b; });
+}
+
+/// Largest lane; what it is when a lane is NaN depends on where that stands.
 inline float horizontal_maximum(Vector value) {
-  float largest = value[0];
-  for (int lane = 1; lane < lanes; ++lane) {
-    largest = value[lane] > largest ? value[lane] : largest;
-  }
-  return largest;
+  return join_lanes(value, [](auto a, auto b) { return a > b ? a : b; });
 }
 
 inline IntegerVector lane_indices() {

@@ -60,14 +60,17 @@ public:
     padded_rows_ = (rows + tile_rows - 1) / tile_rows * tile_rows;
     for (std::int64_t row = 0; row < padded_rows_; ++row) {
       // Rows that only fill a register tile are zero, and admit what the last real row admits.
-      admitted_[row] = row < rows ? admitted_keys(row) : admitted_[rows - 1];
+      const bool exists = row < rows;
+      admitted_[row] = exists ? admitted_keys(row) : admitted_[rows - 1];
       reference_[row] = no_reference;
       limit_[row] = no_reference;
       store(weight_sum_ + row * lanes, Vector{});
-      for (std::int64_t dim = 0; dim < padded_dim_; ++dim) {
-        query_[row * query_stride() + dim] =
-            row < rows && dim < head_dim_ ? query[row * row_stride + dim] * factor : 0.0F;
-        accumulated_[row * padded_dim_ + dim] = 0.0F;
+      const float *from = query + row * row_stride;
+      float *to = query_ + row * query_stride();
+      for (std::int64_t dim = 0; dim < padded_dim(); dim += lanes) {
+        const Vector elements = exists ? load_part(from + dim, head_dim() - dim) : Vector{};
+        store(to + dim, elements * broadcast(factor));
+        store(accumulated_ + row * padded_dim() + dim, Vector{});
       }
     }
   }
@@ -84,8 +87,8 @@ public:
     value_stride_ = head_dim();
     if (padded_dim_ != head_dim_) {
       for (std::int64_t key = 0; key < key_end - key_begin; ++key) {
-        for (std::int64_t dim = 0; dim < padded_dim_; ++dim) {
-          value_copy_[key * padded_dim_ + dim] = dim < head_dim_ ? values_[key * head_dim_ + dim] : 0.0F;
+        for (std::int64_t dim = 0; dim < padded_dim_; dim += lanes) {
+          store(value_copy_ + key * padded_dim_ + dim, load_part(values_ + key * head_dim_ + dim, head_dim_ - dim));
         }
       }
       values_ = value_copy_;
@@ -155,9 +158,12 @@ public:
       log_sum_exp(row) = join.log_sum_exp;
       float *output = output_row(row);
       const float *accumulated = accumulated_ + row * padded_dim_;
-      for (std::int64_t dim = 0; dim < head_dim_; ++dim) {
-        const float fresh = accumulated[dim] * join.fresh;
-        output[dim] = join.held == 0.0F ? fresh : output[dim] * join.held + fresh;
+      for (std::int64_t dim = 0; dim < head_dim(); dim += lanes) {
+        Vector joined = load(accumulated + dim) * broadcast(join.fresh);
+        if (join.held != 0.0F) {
+          joined = multiply_add(load_part(output + dim, head_dim() - dim), broadcast(join.held), joined);
+        }
+        store_part(output + dim, joined, head_dim() - dim);
       }
     }
   }
@@ -170,16 +176,8 @@ private:
 
   /// Replaces `count` floats, a vector at a time, by what `function(vector, elements that count)` makes of them.
   template <class Function> static void for_each_vector(float *values, std::int64_t count, const Function &function) {
-    std::int64_t index = 0;
-    for (; index + lanes <= count; index += lanes) {
-      store(values + index, function(load(values + index), lanes));
-    }
-    if (index < count) {
-      float tail[lanes] = {};
-      const auto bytes = static_cast<std::size_t>(count - index) * sizeof(float);
-      std::memcpy(tail, values + index, bytes);
-      store(tail, function(load(tail), count - index));
-      std::memcpy(values + index, tail, bytes);
+    for (std::int64_t index = 0; index < count; index += lanes) {
+      store_part(values + index, function(load_part(values + index, count - index), count - index), count - index);
     }
   }
 
@@ -288,9 +286,13 @@ private:
     if (!(largest > limit_[row])) {
       return;
     }
-    const Vector factor = exp2(broadcast(reference_[row] - largest));
+    const float before = reference_[row];
     reference_[row] = largest;
     limit_[row] = largest + reference_slack;
+    if (before == no_reference) {
+      return; // nothing but zeros was computed so far
+    }
+    const Vector factor = exp2(broadcast(before - largest));
     store(weight_sum_ + row * lanes, load(weight_sum_ + row * lanes) * factor);
     for (std::int64_t dim = 0; dim < padded_dim_; dim += lanes) {
       float *accumulated = accumulated_ + row * padded_dim_ + dim;

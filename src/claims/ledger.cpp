@@ -142,7 +142,8 @@ Ledger read_ledger(const Json &document, const std::string &source, const std::f
     if (other == others.end()) {
       const std::filesystem::path path = folder / other_name;
       const Json other_document = report::read_json_file(path);
-      for (const auto &[key, entry] : other_document.value("claims", Json::array()).items()) {
+      const Json other_claims = other_document.value("claims", Json::array());
+      for (const Json &entry : other_claims) {
         if (entry.is_object() && entry.contains("checks_from")) {
           form.refuse("checks_from", "names " + other_name + ", which takes checks from another file itself");
         }

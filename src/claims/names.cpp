@@ -13,14 +13,16 @@ using report::Json;
 
 namespace {
 
-/// Every dotted path of the object, for "did you mean".
-void collect_paths(const Json &value, const std::string &prefix, std::vector<std::string> &paths) {
+/// Every name a layer can answer, for "the nearest is".
+void collect_names(const Json &value, const std::string &prefix, bool constants, std::vector<std::string> &names) {
   for (const auto &[key, entry] : value.items()) {
     const std::string path = prefix.empty() ? key : prefix + "." + key;
     if (entry.is_structured()) {
-      collect_paths(entry, path, paths);
-    } else {
-      paths.push_back(path);
+      collect_names(entry, path, constants, names);
+    } else if (constants && key == "value") {
+      names.push_back(prefix); // a bare name stands for its value
+    } else if (entry.is_number() || entry.is_null()) {
+      names.push_back(path);
     }
   }
 }
@@ -126,7 +128,7 @@ void NameScope::require_names(const Expression &expression, const std::string &w
     }
     std::vector<std::string> known;
     for (const Layer &layer : layers_) {
-      collect_paths(*layer.object, "", known);
+      collect_names(*layer.object, "", layer.constants, known);
     }
     const std::string nearest = report::nearest_name(name, known);
     throw problem::InvalidInput(where + ": name '" + name + "' stands for no number of the claim and no constant" +

@@ -2,11 +2,12 @@
 #include "ring/deadline.hpp"
 
 #include <sched.h>
-#include <unistd.h>
 
 #include <cstdio>
 #include <string>
 #include <thread>
+
+#include "ring/end_job.hpp"
 
 namespace ringscale::ring {
 
@@ -19,10 +20,7 @@ constexpr auto longest_nap = std::chrono::microseconds(500);
   const std::string missing = outstanding ? outstanding() : std::string();
   std::fprintf(stderr, "ringscale watchdog: nothing within %g s: %s%s%s\n", deadline_s, describe(site).c_str(),
                missing.empty() ? "" : "; outstanding: ", missing.c_str());
-  std::fflush(stderr);
-  std::fflush(stdout);
-  // Neither MPI_Abort, whose exit code depends on the launcher, nor exit, whose handlers may wait for MPI.
-  _exit(watchdog_exit_code);
+  end_job(watchdog_exit_code);
 }
 
 } // namespace

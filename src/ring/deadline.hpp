@@ -19,7 +19,7 @@ enum class WaitMode { spin, yield, sleep };
 using Outstanding = std::function<std::string()>;
 
 /// Polls `done` until it is true. After `deadline_s` seconds without it (0: wait for ever) prints one line naming the
-/// site and what is outstanding on standard error and ends the process with code 124: a communicator with a dead rank
+/// site and what is outstanding on standard error and ends the job with code 124: a communicator with a dead rank
 /// cannot be mended in MPICH 4, so the honest end is a prompt one.
 void wait_until(const std::function<bool()> &done, double deadline_s, WaitMode mode, const Site &site,
                 const Outstanding &outstanding);

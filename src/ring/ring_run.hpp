@@ -72,7 +72,7 @@ struct RingRun {
 };
 
 /// Runs ring attention on synthetic data over all ranks of `communicator`, whose size must be problem.ring_size, and
-/// checks the result. Collective. Throws InvalidInput for bad options, MpiFailure when MPI fails; ends the process
+/// checks the result. Collective. Throws InvalidInput for bad options, MpiFailure when MPI fails; ends the job
 /// with code 124 when a peer is silent for longer than the deadline.
 RingRun run_ring(Communicator &communicator, const RingOptions &options);
 

@@ -70,12 +70,10 @@ double total_work_s(const RingCosts &costs) {
     const double diagonal = class_work(0, static_cast<int>(Relation::diagonal));
     const auto ranks = static_cast<double>(ring_size);
     const auto steps = static_cast<double>(costs.steps());
-    if (classes.uniform()) {
-      return ranks * steps * diagonal;
-    }
-    const double later = ranks * (steps - 1.0) / 2.0;
-    return ranks * diagonal + later * (class_work(0, static_cast<int>(Relation::before)) +
-                                       class_work(0, static_cast<int>(Relation::after)));
+    // Each pair of different ranks meets twice, once from before and once from after.
+    const double before = class_work(0, static_cast<int>(Relation::before));
+    const double after = classes.uniform() ? before : class_work(0, static_cast<int>(Relation::after));
+    return ranks * diagonal + ranks * (steps - 1.0) / 2.0 * (before + after);
   }
   std::vector<ClassRun> runs;
   for (std::int64_t step = 0; step < costs.steps(); ++step) {

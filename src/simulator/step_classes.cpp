@@ -38,8 +38,8 @@ int classify(std::int64_t ring_size, const TokensOf &tokens_of, std::vector<std:
 StepClasses::StepClasses(const schedule::RingProblem &problem) : problem_(problem) {
   schedule::validate(problem);
   steps_ = schedule::step_count(problem);
-  work_depends_on_owner_ =
-      problem.placement == Placement::replicated_queries && problem.attention.mask == problem::Mask::causal;
+  causal_ = problem.attention.mask == problem::Mask::causal;
+  work_depends_on_owner_ = causal_ && problem.placement == Placement::replicated_queries;
   find_classes();
   find_examples();
 }

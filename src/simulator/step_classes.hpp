@@ -8,8 +8,8 @@
 
 namespace ringscale::simulator {
 
-/// Where a block's owner stands to the rank that computes with it. Without a mask that does not matter and all are
-/// called diagonal.
+/// Where a block's owner stands to the rank that computes with it: its own block (the first one met), or that of a rank
+/// before or after it. Without a mask the last two are alike and called before.
 enum class Relation : std::uint8_t { diagonal, before, after };
 
 /// A run of ranks that do equal work in one step.
@@ -42,7 +42,7 @@ public:
     return 3 * key_class(owner) + static_cast<int>(relation(rank, step));
   }
 
-  /// One class for all ranks and steps.
+  /// All ranks do the same work in a step.
   bool uniform() const { return !causal_ && key_classes_ == 1; }
 
   /// The runs of equal key_relation among ranks [begin, end) in `step`, in order; begin and end may run past
@@ -70,10 +70,10 @@ private:
     return key_class_of_.empty() ? 0 : key_class_of_[static_cast<std::size_t>(owner)];
   }
   Relation relation(std::int64_t rank, std::int64_t step) const {
-    if (step == 0 || !causal_) {
+    if (step == 0) {
       return Relation::diagonal;
     }
-    return rank >= step ? Relation::before : Relation::after;
+    return rank >= step || !causal_ ? Relation::before : Relation::after;
   }
   void find_classes();
   void find_examples();

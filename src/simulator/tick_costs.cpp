@@ -157,7 +157,7 @@ StepRow<Tick> TickCosts<Tick>::row(std::int64_t step, std::int64_t begin, std::i
   }
   const std::int64_t turned = begin < 0 ? ring_size : 0;
   if (costs_.classes().uniform()) {
-    scratch.runs.assign(1, {begin + turned, end + turned, 0});
+    scratch.runs.assign(1, {begin + turned, end + turned, costs_.classes().key_relation(0, step)});
   } else {
     costs_.classes().runs(step, begin + turned, end + turned, scratch.runs);
   }

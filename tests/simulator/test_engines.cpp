@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "simulator/engines.hpp"
+#include "simulator/ring_costs.hpp"
+#include "tests/simulator/example_machines.hpp"
+
+namespace ringscale::simulator {
+namespace {
+
+using problem::Mask;
+using schedule::Placement;
+using simulator_tests::number;
+using simulator_tests::ring_options;
+using simulator_tests::simple_machine;
+
+/// Nodes of eight with a fast link inside and a slow one between.
+machine::Machine node_machine() {
+  machine::Machine machine = simple_machine(1e-9, 1e-6, 2e8);
+  machine::Link inside = machine.links[0];
+  inside.level = machine::Level::node;
+  inside.group_devices = 8;
+  inside.bandwidth_bytes_per_s = number(2e9);
+  machine.links.insert(machine.links.begin(), inside);
+  return machine;
+}
+
+Finish plain(const machine::Machine &machine, const SimulationOptions &options, int bits) {
+  const RingCosts costs(machine, options);
+  return run_plain(costs, options, TickScale::of(costs, options, bits));
+}
+
+Finish blocked(const machine::Machine &machine, const SimulationOptions &options, int threads, int bits = 20) {
+  const RingCosts costs(machine, options);
+  return run_blocked(costs, options, TickScale::of(costs, options, bits), threads);
+}
+
+struct BlockedCase {
+  const char *name;
+  Placement placement;
+  Mask mask;
+  std::int64_t ring_size;
+  std::int64_t tokens_more;
+  bool nodes;
+  double spread;
+  double jitter;
+  double hidden;
+};
+
+class BlockedEngine : public testing::TestWithParam<BlockedCase> {};
+
+TEST_P(BlockedEngine, EqualsThePlainLoopToTheLastBitOnAnyThreadCount) {
+  const BlockedCase &param = GetParam();
+  machine::Machine machine = param.nodes ? node_machine() : simple_machine(1e-9, 1e-6, 1e9);
+  machine.overlap.hidden_fraction = number(param.hidden);
+  machine.step_fixed_s = number(3e-6);
+  SimulationOptions options = ring_options(param.ring_size, 64, param.mask, param.placement);
+  options.problem.attention.tokens += param.tokens_more;
+  options.speed_spread = param.spread;
+  options.jitter = param.jitter;
+  const Finish expected = plain(machine, options, 20);
+  for (const int threads : {1, 2, 3}) {
+    EXPECT_EQ(blocked(machine, options, threads).ticks, expected.ticks) << threads << " threads";
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Rings, BlockedEngine,
+    testing::Values(BlockedCase{"even", Placement::contiguous, Mask::none, 2048, 0, false, 0.05, 0.02, 1.0},
+                    BlockedCase{"smallest", Placement::contiguous, Mask::none, 1024, 0, false, 0.05, 0.02, 1.0},
+                    BlockedCase{"odd_size", Placement::contiguous, Mask::none, 3001, 0, false, 0.05, 0.02, 1.0},
+                    BlockedCase{"no_jitter", Placement::contiguous, Mask::none, 1100, 0, false, 0.3, 0.0, 1.0},
+                    BlockedCase{"no_spread", Placement::contiguous, Mask::none, 1100, 0, false, 0.0, 0.2, 1.0},
+                    BlockedCase{"exposed", Placement::contiguous, Mask::none, 1500, 0, false, 0.05, 0.02, 0.4},
+                    BlockedCase{"nodes", Placement::contiguous, Mask::none, 1600, 0, true, 0.05, 0.02, 1.0},
+                    BlockedCase{"nodes_exposed", Placement::zigzag, Mask::causal, 1601, 0, true, 0.05, 0.02, 0.7},
+                    BlockedCase{"causal", Placement::contiguous, Mask::causal, 2100, 0, false, 0.05, 0.02, 1.0},
+                    BlockedCase{"zigzag", Placement::zigzag, Mask::causal, 1300, 0, false, 0.05, 0.02, 1.0},
+                    BlockedCase{"striped", Placement::striped, Mask::causal, 1300, 0, false, 0.05, 0.02, 1.0},
+                    BlockedCase{"uneven", Placement::contiguous, Mask::none, 1200, 577, false, 0.05, 0.02, 1.0},
+                    BlockedCase{"uneven_zigzag", Placement::zigzag, Mask::causal, 1200, 1777, false, 0.0, 0.02, 1.0},
+                    BlockedCase{"replicated", Placement::replicated_queries, Mask::causal, 1030, 0, false, 0.05, 0.02,
+                                1.0}),
+    [](const auto &test) { return test.param.name; });
+
+TEST(BlockedEngine, TimesTooFarApartFor32BitsAreStillExact) {
+  // Spread 1: some devices are fifty times slower than others, and a tick of 2^-28 of the slowest step leaves no room.
+  const machine::Machine machine = simple_machine(1e-9, 1e-9, 1e12);
+  SimulationOptions options = ring_options(1024, 64);
+  options.speed_spread = 1.0;
+  options.jitter = 0.02;
+  EXPECT_EQ(blocked(machine, options, 2, 28).ticks, plain(machine, options, 28).ticks);
+}
+
+TEST(BlockedEngine, AnotherSeedGivesOtherTimes) {
+  const machine::Machine machine = simple_machine(1e-9, 1e-6, 1e9);
+  SimulationOptions options = ring_options(1024, 64);
+  options.jitter = 0.02;
+  const Finish first = blocked(machine, options, 2);
+  options.seed = 2;
+  EXPECT_NE(first.ticks, blocked(machine, options, 2).ticks);
+}
+
+TEST(FoldedEngine, EqualsThePlainLoopToTheLastBitForRandomRings) {
+  std::mt19937 random(20240611);
+  const auto draw = [&](std::int64_t low, std::int64_t high) {
+    return std::uniform_int_distribution<std::int64_t>(low, high)(random);
+  };
+  int folded_rings = 0;
+  for (int trial = 0; trial < 200; ++trial) {
+    machine::Machine machine =
+        trial % 2 == 0 ? simple_machine(1e-9, 1e-6 * static_cast<double>(draw(0, 50)), 1e9) : node_machine();
+    machine.overlap.hidden_fraction = number(0.1 * static_cast<double>(draw(0, 10)));
+    machine.step_fixed_s = number(1e-6 * static_cast<double>(draw(0, 9)));
+    const Placement placement = draw(0, 1) == 0 ? Placement::contiguous : Placement::zigzag;
+    const Mask mask = placement == Placement::zigzag && draw(0, 1) == 0 ? Mask::causal : Mask::none;
+    const SimulationOptions options = ring_options(draw(1, 512), 2 * draw(1, 600), mask, placement);
+    const RingCosts costs(machine, options);
+    const TickScale scale = TickScale::of(costs, options, 40);
+    if (!can_fold(costs, options, scale)) {
+      continue;
+    }
+    ++folded_rings;
+    const Finish expected = run_plain(costs, options, scale);
+    const Finish folded = run_folded(costs, options, scale);
+    for (std::size_t rank = 0; rank < expected.ticks.size(); ++rank) {
+      ASSERT_EQ(folded.ticks[rank % folded.ticks.size()], expected.ticks[rank]) << "P=" << expected.ticks.size();
+    }
+  }
+  EXPECT_GT(folded_rings, 80);
+}
+
+TEST(FoldedEngine, RefusesRingsWhoseDevicesDiffer) {
+  const auto folds = [](const machine::Machine &machine, const SimulationOptions &options) {
+    const RingCosts costs(machine, options);
+    return can_fold(costs, options, TickScale::of(costs, options, 40));
+  };
+  const machine::Machine machine = simple_machine(1e-9, 1e-6, 1e9);
+  EXPECT_TRUE(folds(machine, ring_options(64, 64)));
+  SimulationOptions spread = ring_options(64, 64);
+  spread.speed_spread = 0.01;
+  EXPECT_FALSE(folds(machine, spread));
+  EXPECT_FALSE(folds(machine, ring_options(64, 64, Mask::causal, Placement::contiguous)));
+  EXPECT_FALSE(folds(machine, ring_options(64, 64, Mask::causal, Placement::striped)));
+  EXPECT_TRUE(folds(machine, ring_options(64, 64, Mask::causal, Placement::zigzag)));
+  EXPECT_FALSE(folds(node_machine(), ring_options(60, 64))); // the last node is not full
+}
+
+TEST(FoldedEngine, AQuarterOfABillionDevicesAreAdvancedByMultiplication) {
+  const machine::Machine machine = node_machine();
+  const SimulationOptions options = ring_options(244'140'624, 4096);
+  const Simulation result = simulate(machine, options);
+  EXPECT_EQ(result.engine, "folded");
+  EXPECT_LT(result.steps_computed, 1e6);
+  // Eight devices to a node: the slow link sets the pace, 4096 x 2 x 64 floats at 2e8 bytes/s, plus its microsecond.
+  const double hop_s = 1e-6 + (4096.0 * 2 * 64 * 4 + 64.0) / 2e8;
+  const double steps = 244'140'624.0;
+  EXPECT_NEAR(result.time_s / (steps * std::max(hop_s, 4096.0 * 4096.0 * 1e-9)), 1.0, 1e-6);
+}
+
+} // namespace
+} // namespace ringscale::simulator
