@@ -8,7 +8,7 @@ from load import Row
 
 NAME = "throughput"
 TITLE = "Throughput from one device to a quarter of a million"
-MOST_SERIES = 3
+MOST_SERIES = 4
 SERIES = choose.SHAPE + (choose.device, "placement", "mask", "chunk_tokens")
 
 
@@ -30,8 +30,10 @@ def _candidates(found):
                if len({row["ring_size"] for row in rows}) > 1 or max(row["ring_size"] for row in rows) > 1024]
     if not grouped:
         return [], 0
-    # The series that reaches farthest leads; beside it stand others of its placement and mask, with measured points first.
-    reach = max(grouped, key=lambda item: (max(row["ring_size"] for row in item[1]), len(item[1])))
+    # The series of the devices at hand that reaches farthest leads; beside it stand others of its placement and mask,
+    # with measured points first.
+    reach = max(grouped, key=lambda item: (choose.device(item[1][0]) == "", max(row["ring_size"] for row in item[1]),
+                                           len(item[1])))
     alike = [item for item in grouped if item[0][-3:-1] == reach[0][-3:-1]]
     alike.sort(key=lambda item: (item is not reach, -sum(row["kind"] == "measured" for row in item[1]), -len(item[1])))
     return alike[:MOST_SERIES], len(grouped) - len(alike[:MOST_SERIES])

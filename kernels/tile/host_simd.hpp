@@ -36,7 +36,6 @@ inline constexpr int tile_vectors = 2;
 inline constexpr int tile_rows = 6;
 
 using Vector = float __attribute__((vector_size(lanes * sizeof(float))));
-using FloatVector8 = float __attribute__((vector_size(32)));
 using FloatVector4 = float __attribute__((vector_size(16)));
 using IntegerVector = std::int32_t __attribute__((vector_size(lanes * sizeof(float))));
 
@@ -119,20 +118,14 @@ inline bool any(Comparison comparison) {
 
 /// Joins all lanes by halves, so that log2(lanes) steps follow each other and not `lanes`.
 template <class Join> inline float join_lanes(Vector value, const Join &join) {
-#if defined(RINGSCALE_HOST_AVX512)
-  const __m256 low = _mm512_castps512_ps256((__m512)value);
-  __m256 eight = (__m256)join((FloatVector8)low, (FloatVector8)_mm512_extractf32x8_ps((__m512)value, 1));
-#elif defined(RINGSCALE_HOST_AVX2)
-  __m256 eight = (__m256)value;
-#endif
-#if defined(RINGSCALE_HOST_AVX512) || defined(RINGSCALE_HOST_AVX2)
-  FloatVector4 four = join((FloatVector4)_mm256_castps256_ps128(eight), (FloatVector4)_mm256_extractf128_ps(eight, 1));
-#else
-  FloatVector4 four = value;
-#endif
-  const float first = join(four[0], four[2]);
-  const float second = join(four[1], four[3]);
-  return join(first, second);
+  FloatVector4 quarters[lanes / 4];
+  std::memcpy(quarters, &value, sizeof value);
+  for (int count = lanes / 8; count > 0; count /= 2) {
+    for (int index = 0; index < count; ++index) {
+      quarters[index] = join(quarters[index], quarters[index + count]);
+    }
+  }
+  return join(join(quarters[0][0], quarters[0][2]), join(quarters[0][1], quarters[0][3]));
 }
 
 inline float horizontal_sum(Vector value) {

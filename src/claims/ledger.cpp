@@ -109,6 +109,7 @@ Json claim_facts(const Claim &claim) {
 Ledger read_ledger(const Json &document, const std::string &source, const std::filesystem::path &folder) {
   const ObjectReader reader(document, source);
   require_schema(reader);
+  static_cast<void>(reader.text_or("description", ""));
   Ledger ledger;
   ledger.file = source;
   ledger.constants = reader.has("constants") ? reader.any("constants") : Json::object();

@@ -40,16 +40,20 @@ void add_message_rows(ResultRows &rows, const Json &machine, const std::string &
   if (machine.value("kind", "") != "measured" || !machine.contains("messages")) {
     return;
   }
-  std::size_t index = 0;
-  for (const auto &[key, sample] : machine["messages"].value("samples", Json::array()).items()) {
-    if (!sample.is_object()) {
-      throw InvalidInput(file + ": $.messages.samples[" + key + "] must be an object");
+  const std::string where = file + ": $.messages.samples";
+  const Json samples = machine["messages"].is_object() ? machine["messages"].value("samples", Json()) : Json();
+  if (!samples.is_array()) {
+    throw InvalidInput(where + " must be an array");
+  }
+  for (std::size_t index = 0; index < samples.size(); ++index) {
+    if (!samples[index].is_object()) {
+      throw InvalidInput(where + "[" + std::to_string(index) + "] must be an object");
     }
     ResultRow row;
-    row.row = sample;
+    row.row = samples[index];
     row.row["kind"] = "measured";
     row.row["verb"] = "calibrate";
-    row.source = file + "#messages.samples[" + std::to_string(index++) + "]";
+    row.source = file + "#messages.samples[" + std::to_string(index) + "]";
     rows.rows.push_back(std::move(row));
   }
 }

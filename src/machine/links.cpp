@@ -45,11 +45,17 @@ std::int64_t link_period(const Machine &machine, std::int64_t ring_size) {
 }
 
 double core_sharing_factor(const CoreSharing &sharing, double ranks, double active) {
-  if (sharing.cores == 0 || !(ranks > static_cast<double>(sharing.cores))) {
+  if (sharing.cores == 0 || !(ranks > 1.0)) {
     return 1.0;
   }
+  const auto cores = static_cast<double>(sharing.cores);
+  const double busy_neighbours = cores > 1.0 ? (std::min(active, cores) - 1.0) / (cores - 1.0) : 0.0;
+  const double factor = 1.0 + (sharing.neighbour_factor.value - 1.0) * std::max(0.0, busy_neighbours);
+  if (!(ranks > cores)) {
+    return factor;
+  }
   const double demand = active + sharing.idle_share.value * (ranks - active);
-  return std::max(1.0, demand / static_cast<double>(sharing.cores)) * sharing.crowding.value;
+  return factor * std::max(1.0, demand / cores) * sharing.crowding.value;
 }
 
 } // namespace ringscale::machine

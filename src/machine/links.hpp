@@ -21,7 +21,7 @@ double message_time(const Link &link, double bytes, std::int64_t flows);
 /// Ranks after which the pattern of links repeats: 1 when all hops are alike.
 std::int64_t link_period(const Machine &machine, std::int64_t ring_size);
 
-/// Factor on compute time when `ranks` ranks share one node's cores and the equivalent of `active` of them compute.
+/// Factor on compute time when `ranks` ranks share one node and the equivalent of `active` of them compute.
 double core_sharing_factor(const CoreSharing &sharing, double ranks, double active);
 
 } // namespace ringscale::machine

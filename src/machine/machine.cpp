@@ -145,6 +145,7 @@ void validate(const Machine &machine, const std::string &where) {
   check_links(machine.links, check);
   check.require(machine.core_sharing.cores >= 0, "core_sharing.cores", "must not be negative");
   if (machine.core_sharing.cores > 0) {
+    check.positive(machine.core_sharing.neighbour_factor, "core_sharing.neighbour_factor");
     check.share(machine.core_sharing.idle_share, "core_sharing.idle_share");
     check.positive(machine.core_sharing.crowding, "core_sharing.crowding");
     check.not_negative(machine.core_sharing.extra_step_s, "core_sharing.extra_step_s");

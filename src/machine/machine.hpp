@@ -75,9 +75,10 @@ struct Link {
 /// multiplied by max(1, (A + idle_share (R - A)) / cores) x crowding, and every step takes extra_step_s longer.
 struct CoreSharing {
   std::int64_t cores = 0; ///< 0: every device has a processor of its own
-  Number idle_share;      ///< share of a core that a waiting rank takes: 0 sleeps, 1 spins
-  Number crowding;        ///< further factor when ranks outnumber cores (switches, cold caches); 1 for none
-  Number extra_step_s;    ///< waiting for one's turn, per step
+  Number neighbour_factor;
+  Number idle_share;   ///< share of a core that a waiting rank takes: 0 sleeps, 1 spins
+  Number crowding;     ///< further factor when ranks outnumber cores (switches, cold caches); 1 for none
+  Number extra_step_s; ///< waiting for one's turn, per step
 };
 
 /// Share of a hop that runs behind compute: 1 hides all, 0 none.
@@ -103,8 +104,11 @@ struct KernelFootprint {
   std::int64_t workspace_bytes = 0;
 };
 
-/// One ping-pong series kept beside the fit: samples of one message's time one way.
+/// Raw message times kept beside the fit, one way. Pattern ping_pong: between two ranks, in turn, whole or in
+/// `messages` equal parts; shift: every one of `ranks` ranks sends to the next at once, as in a hop.
 struct MessageSample {
+  std::string pattern = "ping_pong";
+  std::int64_t ranks = 2;
   std::int64_t messages = 1;
   std::int64_t message_bytes = 0;
   double time_s = 0.0;

@@ -128,7 +128,9 @@ std::vector<machine::Link> read_links(const ObjectReader &parent) {
 Json messages_to_json(const Machine &machine) {
   Json samples = Json::array();
   for (const machine::MessageSample &sample : machine.messages) {
-    samples.push_back({{"messages", sample.messages},
+    samples.push_back({{"pattern", sample.pattern},
+                       {"ranks", sample.ranks},
+                       {"messages", sample.messages},
                        {"message_bytes", sample.message_bytes},
                        {"time_s", sample.time_s},
                        {"samples_s", sample.samples_s}});
@@ -140,6 +142,8 @@ void read_messages(const ObjectReader &object, Machine &machine) {
   machine.message_fit_max_relative_residual = object.number("fit_max_relative_residual", 0.0);
   for (const ObjectReader &entry : object.objects("samples")) {
     machine::MessageSample sample;
+    sample.pattern = entry.text("pattern");
+    sample.ranks = entry.integer("ranks", 1, most);
     sample.messages = entry.integer("messages", 1, most);
     sample.message_bytes = entry.integer("message_bytes", 0, most);
     sample.time_s = entry.number("time_s", 0.0);
@@ -205,6 +209,7 @@ void read_terms(const ObjectReader &object, Machine &machine) {
   if (object.has("core_sharing")) {
     const ObjectReader sharing = object.object("core_sharing");
     machine.core_sharing.cores = sharing.integer("cores", 1, most);
+    machine.core_sharing.neighbour_factor = read_number(sharing, "neighbour_factor");
     machine.core_sharing.idle_share = read_number(sharing, "idle_share");
     machine.core_sharing.crowding = read_number(sharing, "crowding");
     machine.core_sharing.extra_step_s = read_number(sharing, "extra_step_s");
@@ -246,6 +251,7 @@ Json machine_to_json(const Machine &machine) {
   document["links"] = links_to_json(machine.links);
   if (machine.core_sharing.cores > 0) {
     document["core_sharing"] = {{"cores", machine.core_sharing.cores},
+                                {"neighbour_factor", to_json(machine.core_sharing.neighbour_factor)},
                                 {"idle_share", to_json(machine.core_sharing.idle_share)},
                                 {"crowding", to_json(machine.core_sharing.crowding)},
                                 {"extra_step_s", to_json(machine.core_sharing.extra_step_s)}};

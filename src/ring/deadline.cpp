@@ -3,6 +3,7 @@
 
 #include <sched.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <string>
 #include <thread>
@@ -14,6 +15,7 @@ namespace ringscale::ring {
 namespace {
 
 constexpr int watchdog_exit_code = 124;
+constexpr int longest_spin = 2000; // polls, a few hundred microseconds
 constexpr auto longest_nap = std::chrono::microseconds(500);
 
 [[noreturn]] void end_process(double deadline_s, const Site &site, const Outstanding &outstanding) {
@@ -33,16 +35,19 @@ void wait_until(const std::function<bool()> &done, double deadline_s, WaitMode m
     return;
   }
   const double begin_s = now_s();
+  int spins = 0;
   auto nap = std::chrono::microseconds(20);
   while (!done()) {
     if (deadline_s > 0.0 && !(now_s() - begin_s <= deadline_s)) {
       end_process(deadline_s, site, outstanding);
     }
-    if (mode == WaitMode::yield) {
+    if (mode == WaitMode::yield || (mode == WaitMode::spin && spins >= longest_spin)) {
       sched_yield();
     } else if (mode == WaitMode::sleep) {
       std::this_thread::sleep_for(nap);
       nap = std::min(2 * nap, std::chrono::microseconds(longest_nap));
+    } else {
+      ++spins;
     }
   }
 }

@@ -11,8 +11,9 @@ namespace ringscale::ring {
 /// Seconds of the monotonic clock since an arbitrary moment.
 double now_s();
 
-/// How a wait spends its time between polls. spin: fastest hand-over, a core of one's own. yield: ranks share cores,
-/// so the core goes to a rank that has work. sleep: nothing urgent, leave the cores alone.
+/// How a wait spends its time between polls. spin: fastest hand-over, for a core of one's own; yields too once the wait
+/// is no longer short, in case something else wants the core. yield: ranks share cores, so the core goes to a rank that
+/// has work. sleep: nothing urgent, leave the cores alone.
 enum class WaitMode { spin, yield, sleep };
 
 /// What is still missing when a deadline passes, for the last message.

@@ -123,7 +123,7 @@ WorkSeconds RingCosts::work(std::int64_t rank, std::int64_t step) const {
 void RingCosts::find_core_sharing(const machine::Machine &machine) {
   const machine::CoreSharing &sharing = machine.core_sharing;
   const std::int64_t ranks = std::min(options_.ranks_on_node, ring_size());
-  if (sharing.cores == 0 || ranks <= sharing.cores) {
+  if (sharing.cores == 0 || ranks <= 1) {
     return;
   }
   // How many ranks compute differs from step to step under a causal mask; counting them is quadratic in the ring.
@@ -146,7 +146,7 @@ void RingCosts::find_core_sharing(const machine::Machine &machine) {
   }
   shares_cores_ = true;
   largest_work_s_ *= *std::max_element(step_factor_.begin(), step_factor_.end());
-  step_fixed_s_ += sharing.extra_step_s.value;
+  step_fixed_s_ += ranks > sharing.cores ? sharing.extra_step_s.value : 0.0;
 }
 
 void RingCosts::find_hops(const machine::Machine &machine) {

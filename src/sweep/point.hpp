@@ -28,6 +28,7 @@ struct Point {
   report::Json settings; ///< as read, one value a key: what other ranks are sent
 
   ring::RingOptions ring;            ///< measured; its problem and seed serve every kind
+  std::string machine;               ///< simulated: machine file as the experiment names it, or empty
   double speed_spread = 0.0;         ///< simulated: relative standard deviation over devices
   double jitter = 0.0;               ///< simulated: relative standard deviation over steps
   memory::MemoryModel model{};       ///< analytic

@@ -117,6 +117,12 @@ inline report::Json sample_rows(const SampleWorld &world) {
     rows.push_back(memory_row("ring_sharded", ring_size, 96.5 / r));
     rows.push_back(memory_row("ring_replicated_queries", ring_size, 32.5 + 64.0 / r));
   }
+  for (const std::int64_t ring_size : {2, 4, 8, 16}) { // whole queries at a fixed chunk: they grow with the ring
+    report::Json row = memory_row("ring_replicated_queries", ring_size, 8.0 * static_cast<double>(ring_size) + 24.0);
+    row["chunk_tokens"] = 4096;
+    row["tokens"] = 4096 * ring_size;
+    rows.push_back(row);
+  }
   for (const double bytes : {1024.0, 65536.0, 1048576.0, 8388608.0}) {
     for (const int messages : {1, 2}) {
       const double time_s = messages * world.message_latency_s + bytes / world.message_bandwidth;

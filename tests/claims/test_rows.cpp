@@ -173,7 +173,8 @@ TEST(Results, RefusesBadDocuments) {
 
 TEST(Results, TakesMessageSamplesOfACalibratedMachine) {
   const Json sample{{"messages", 2}, {"message_bytes", 1024}, {"time_s", 1e-6}};
-  Json machine{{"schema", "ringscale.machine"}, {"kind", "measured"}, {"messages", {{"samples", {sample}}}}};
+  Json machine{
+      {"schema", "ringscale.machine"}, {"kind", "measured"}, {"messages", {{"samples", Json::array({sample})}}}};
   ResultRows rows;
   EXPECT_FALSE(add_results_document(rows, machine, "m.json"));
   ASSERT_EQ(rows.rows.size(), 1U);
@@ -191,7 +192,8 @@ TEST(Results, ReadsAFolderAndRefusesAnEmptyOne) {
   EXPECT_THAT(refusal([&] { read_results(folder); }), HasSubstr("no such folder"));
   std::filesystem::create_directories(folder);
   EXPECT_THAT(refusal([&] { read_results(folder); }), HasSubstr("no document of schema ringscale.results"));
-  const Json document{{"schema", "ringscale.results"}, {"schema_version", 1}, {"rows", {ring_row(1, 1.0)}}};
+  const Json document{
+      {"schema", "ringscale.results"}, {"schema_version", 1}, {"rows", Json::array({ring_row(1, 1.0)})}};
   std::ofstream(folder / "b.json") << document.dump();
   std::ofstream(folder / "a.json") << R"({"schema": "ringscale.verdicts"})";
   std::ofstream(folder / "journal.jsonl") << "not one document";

@@ -61,7 +61,7 @@ TEST_P(HeadDimTest, EqualsReferenceForAnyTokenCounts) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Dims, HeadDimTest, ::testing::Values(1, 3, 16, 17, 40, 64, 65, 80, 128, 200, 256));
+INSTANTIATE_TEST_SUITE_P(Dims, HeadDimTest, ::testing::Values(1, 3, 16, 17, 40, 64, 65, 80, 128, 200, 256, 300, 1024));
 
 TEST(AttentionBlock, EqualsReferenceForGroupedHeadsAndBatches) {
   const std::int64_t heads[][2] = {{1, 1}, {8, 8}, {8, 2}, {6, 1}, {9, 3}};

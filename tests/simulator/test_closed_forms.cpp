@@ -154,6 +154,7 @@ TEST(ClosedForm, SharedCoresMultiplyComputeTime) {
   // Four ranks on two cores, all busy: compute takes 4 / 2 as long.
   machine::Machine machine = simple_machine(pair_s, 0.0, 1e300);
   machine.core_sharing.cores = 2;
+  machine.core_sharing.neighbour_factor = number(1.0);
   machine.core_sharing.idle_share = number(0.0);
   machine.core_sharing.crowding = number(1.0);
   machine.core_sharing.extra_step_s = number(0.0);

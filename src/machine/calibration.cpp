@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "machine/calibration.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "machine/tile_time.hpp"
+#include "problem/invalid_input.hpp"
+#include "statistics/fit.hpp"
+#include "statistics/summary.hpp"
+
+namespace ringscale::machine {
+
+namespace {
+
+double positive_median(const std::vector<double> &samples, const char *what) {
+  if (samples.empty()) {
+    throw problem::InvalidInput(std::string("calibration: no samples of ") + what);
+  }
+  for (const double sample : samples) {
+    if (!(sample > 0.0) || !std::isfinite(sample)) {
+      throw problem::InvalidInput(std::string("calibration: a sample of ") + what + " is not above 0");
+    }
+  }
+  return statistics::median(samples);
+}
+
+/// Least squares of relative residuals; neither intercept nor slope below `least`.
+statistics::LineFit relative_fit(const std::vector<double> &x, const std::vector<double> &y) {
+  std::vector<double> weights;
+  for (const double value : y) {
+    weights.push_back(1.0 / (value * value));
+  }
+  return statistics::fit_line(x, y, weights);
+}
+
+struct Series {
+  std::vector<double> bytes;
+  std::vector<double> time_s;
+};
+
+Series shifts_of(const std::vector<MessageSample> &messages, std::int64_t ranks) {
+  Series series;
+  for (const MessageSample &message : messages) {
+    if (message.pattern == "shift" && message.ranks == ranks) {
+      series.bytes.push_back(static_cast<double>(message.message_bytes));
+      series.time_s.push_back(message.time_s);
+    }
+  }
+  return series;
+}
+
+void set_merge(const RawCalibration &raw, Machine &machine) {
+  const std::string source = "separate merge of two partials, " + raw.where;
+  machine.merge.fused = raw.merge_is_fused;
+  std::vector<double> elements;
+  std::vector<double> time_s;
+  for (const MergeSample &merge : raw.merges) {
+    elements.push_back(merge.elements);
+    time_s.push_back(positive_median(merge.samples_s, "merge"));
+  }
+  if (elements.size() < 2) {
+    throw problem::InvalidInput("calibration: merges need two lengths or more");
+  }
+  const statistics::LineFit fit = relative_fit(elements, time_s);
+  machine.merge.fixed_s = {std::max(0.0, fit.intercept), "measured", source};
+  machine.merge.per_element_s = {std::max(0.0, fit.slope), "measured", source};
+}
+
+void set_jitter(const RawCalibration &raw, Machine &machine) {
+  const double middle = positive_median(raw.repeated_tile_s, "repeated tile");
+  std::vector<double> relative;
+  for (const double sample : raw.repeated_tile_s) {
+    relative.push_back(sample / middle);
+  }
+  // Half the distance of the 16 % and 84 % quantiles is the standard deviation of a normal distribution, and unlike the
+  // root of the mean square it is not made by a few interruptions.
+  const double spread = 0.5 * (statistics::quantile(relative, 0.84) - statistics::quantile(relative, 0.16));
+  machine.jitter.relative_standard_deviation = {spread, "measured",
+                                                std::to_string(relative.size()) + " repeats of one tile, " + raw.where};
+  for (int share = 0; share <= 20; ++share) {
+    machine.jitter.relative_quantiles.push_back(statistics::quantile(relative, share / 20.0));
+  }
+}
+
+} // namespace
+
+Link fit_link(const std::vector<MessageSample> &messages, const std::string &source, double &max_relative_residual) {
+  std::set<std::int64_t> rank_counts;
+  for (const MessageSample &message : messages) {
+    if (message.pattern == "shift" && message.ranks >= 2) {
+      rank_counts.insert(message.ranks);
+    }
+  }
+  Link link;
+  link.level = Level::core;
+  link.per_message_overhead_s = {0.0, "analytic", "part of the latency: messages are timed whole"};
+  if (rank_counts.empty()) {
+    // One rank alone: no hop will ever be made on this job, but a machine needs a link.
+    link.latency_s = {0.0, "analytic", "no second rank to measure with"};
+    link.bandwidth_bytes_per_s = {1.0e12, "analytic", "no second rank to measure with"};
+    link.sharing = {0.0, "analytic", "no second rank to measure with"};
+    max_relative_residual = 0.0;
+    return link;
+  }
+  const std::int64_t fewest = *rank_counts.begin();
+  const std::int64_t most = *rank_counts.rbegin();
+  const Series base = shifts_of(messages, fewest);
+  const statistics::LineFit fit = relative_fit(base.bytes, base.time_s);
+  if (!(fit.slope > 0.0)) {
+    throw problem::InvalidInput(
+        "calibration: message time does not grow with size; the machine was disturbed, run again");
+  }
+  max_relative_residual = fit.max_relative_residual;
+  double sharing = 0.0;
+  if (most > fewest) {
+    // bytes / bandwidth x (1 + sharing (flows - 1)) at two numbers of flows f < g with slopes in the ratio rho:
+    // rho (1 + sharing (f - 1)) = 1 + sharing (g - 1).
+    const Series crowded = shifts_of(messages, most);
+    const double rho = relative_fit(crowded.bytes, crowded.time_s).slope / fit.slope;
+    const double divisor = static_cast<double>(most - 1) - rho * static_cast<double>(fewest - 1);
+    sharing = divisor > 0.0 ? std::clamp((rho - 1.0) / divisor, 0.0, 1.0) : 1.0;
+  }
+  const double crowd = 1.0 + sharing * static_cast<double>(fewest - 1);
+  link.latency_s = {std::max(0.0, fit.intercept), "measured", source};
+  link.bandwidth_bytes_per_s = {crowd / fit.slope, "measured", source};
+  link.sharing = {sharing, "measured",
+                  most > fewest ? source : source + "; one number of ranks with cores of their own, so unknown beyond"};
+  return link;
+}
+
+Machine assemble(const RawCalibration &raw) {
+  Machine machine;
+  machine.name = raw.name;
+  machine.kind = "measured";
+  machine.description = raw.description;
+  machine.device.memory_bytes = {raw.memory_bytes, "measured",
+                                 "memory of the host shared among its cores, " + raw.where};
+  machine.device.peak_flop_per_s = {raw.peak_flop_per_s, "measured", "float32 multiply-add chains, " + raw.where};
+  machine.tiles = raw.tiles;
+  for (TileSample &sample : machine.tiles.samples) {
+    sample.time_s = positive_median(sample.samples_s, "tile");
+  }
+  make_monotone(machine.tiles);
+  set_merge(raw, machine);
+  machine.messages = raw.messages;
+  for (MessageSample &message : machine.messages) {
+    message.time_s = positive_median(message.samples_s, "message");
+  }
+  machine.links = {fit_link(machine.messages, "ring shifts between ranks of one node, " + raw.where,
+                            machine.message_fit_max_relative_residual)};
+  machine.step_fixed_s = {raw.step_fixed_s.empty() ? 0.0 : positive_median(raw.step_fixed_s, "step"), "measured",
+                          "fitted on whole rings, " + raw.where};
+  machine.overlap.samples = raw.hidden_fractions;
+  machine.overlap.hidden_fraction = {raw.hidden_fractions.empty() ? 1.0 : statistics::median(raw.hidden_fractions),
+                                     "measured", "fitted on whole rings, polled progress, " + raw.where};
+  set_jitter(raw, machine);
+  const double alone_s = statistics::median(raw.repeated_tile_s);
+  const double neighbour =
+      raw.neighbour_tile_s.empty() ? 1.0 : positive_median(raw.neighbour_tile_s, "tile beside others") / alone_s;
+  const std::string fitted = "fitted on whole rings, " + raw.where;
+  machine.core_sharing = {raw.cores,
+                          {neighbour, "measured", fitted},
+                          {0.0, "measured", fitted},
+                          {1.0, "measured", fitted},
+                          {0.0, "measured", fitted}};
+  machine.footprint = raw.footprint;
+  validate(machine, "calibration");
+  return machine;
+}
+
+} // namespace ringscale::machine
