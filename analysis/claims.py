@@ -99,11 +99,11 @@ def _claim(verdict, published):
     folded = (_details(_counted(evidence, "piece of evidence", "pieces of evidence"), _evidence(evidence))
               + _details(_counted(checks, "check", "checks"), _checks(checks))
               + _details(_counted(hypotheses, "model tried", "models tried"), _hypotheses(hypotheses)))
-    cells = (f'<td><code>{text(verdict["id"])}</code>{origin}</td><td class="statement">{text(statement)}</td>'
+    cells = (f'<td rowspan="2"><code>{text(verdict["id"])}</code>{origin}</td><td class="statement">{text(statement)}</td>'
              f'<td>{verdict_badge(verdict["verdict"])}</td>'
              f'<td class="margin"><span class="label">margin </span>{_margin(verdict)}</td><td>{badges}</td>')
     return (f'<tr class="claim" id="claim-{text(verdict["id"])}">{cells}</tr>\n'
-            f'<tr class="folded"><td></td><td colspan="4">{first}{folded}</td></tr>\n')
+            f'<tr class="folded"><td colspan="4">{first}{folded}</td></tr>\n')
 
 
 def claims_table(results):

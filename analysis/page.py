@@ -12,8 +12,8 @@ STYLE_SHEET = Path(__file__).resolve().parent / "page.css"
 KIND_MEANING = (
     ("measured", "real ranks ran it here; the raw samples stand in the row, the figure is their median, the interval covers "
                  "the median with 95 % probability (or as much as the number of samples allows)"),
-    ("simulated", "the same schedule ran step by step on virtual devices, with costs from a machine file that was calibrated on "
-                  "real ranks; the interval comes from the calibration's residuals"),
+    ("simulated", "the same schedule ran step by step on virtual devices, with costs from a machine file: calibrated on "
+                  "real ranks, with an interval from its hold-out errors, or written from published numbers, which then is named"),
     ("analytic", "an exact count or closed form; nothing ran"),
     ("published", "the number that the judged document prints; it is drawn, never used"),
 )
@@ -60,16 +60,19 @@ def _warnings(lines):
 
 
 def _origin(results):
-    """Where and when, in one line, from the first document that says so."""
+    """Where and when, in one line, from the document that says most about it."""
+    best = []
     for document in results.documents:
         provenance = document.content.get("provenance")
         if isinstance(provenance, dict) and isinstance(provenance.get("host"), dict):
             host, build = provenance["host"], provenance.get("build") or {}
             runtime = provenance.get("runtime") or {}
             parts = [host.get("name") or host.get("hostname"), host.get("cpu_model") or host.get("cpu"),
-                     runtime.get("mpi_library"), build.get("commit"), provenance.get("ended_utc")]
-            return " · ".join(str(part).splitlines()[0][:90] for part in parts if part)
-    return ""
+                     runtime.get("mpi_library"), runtime.get("kokkos_version") and f"Kokkos {runtime['kokkos_version']}",
+                     build.get("commit") and f"commit {build['commit'][:12]}", provenance.get("ended_utc")]
+            parts = [" ".join(str(part).split())[:60] for part in parts if part]
+            best = max(best, parts, key=len)
+    return " · ".join(best)
 
 
 def build(results, figures, definitions, warnings):

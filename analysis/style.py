@@ -3,6 +3,7 @@
 import io
 import math
 import re
+import statistics
 
 import matplotlib
 
@@ -25,11 +26,12 @@ KIND_STYLE = {
 }
 KIND_WORDS = {
     "measured": "measured on real ranks",
-    "simulated": "simulated from a calibrated machine file",
+    "simulated": "simulated from a machine file",
     "analytic": "analytic (closed form, no run)",
     "published": "published (printed in the judged document)",
 }
-INTERVAL_WORDS = {"measured": " (bar: 95 % interval of the median)", "simulated": " (band: its interval)"}
+INTERVAL_WORDS = {"measured": " (bar: interval of the median, 95 % where the samples allow)",
+                  "simulated": " (band: its interval)"}
 
 # Okabe and Ito's palette without its yellow, which is too light on white; readable for every colour vision.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#7A5195", "#000000")
@@ -77,7 +79,7 @@ def draw(axes, kind, series, x, y, colour, low=None, high=None, line=True, **cha
         for position, value in zip(x, y):
             middle.setdefault(position, []).append(value)
         positions = sorted(middle)
-        values = [sorted(middle[p])[len(middle[p]) // 2] for p in positions]
+        values = [statistics.median(middle[p]) for p in positions]
         axes.plot(positions, values, color=colour, linestyle=look["linestyle"], linewidth=look["linewidth"],
                   gid=name + ".line", zorder=2)
     if look["marker"]:
@@ -192,6 +194,8 @@ def time_axis(axis):
     axis.axes.set(**{f"{axis.axis_name}scale": "log"})
     low, high = sorted(axis.get_view_interval())
     ticks = [time for time in TIMES_S if low <= time <= high]
+    if len(ticks) < 3:  # less than two decades: halve and double too
+        ticks = [time * part for time in TIMES_S for part in (1, 2, 5) if low <= time * part <= high]
     axis.set_major_locator(FixedLocator(ticks[::-(-len(ticks) // 8)] if ticks else [low]))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: choose.seconds(value)))
@@ -235,6 +239,14 @@ def say_missing(axes, what, command):
     axes.set_axis_off()
     axes.text(0.5, 0.5, f"No {what} in these results.\n\nMake them with:\n{command}", ha="center", va="center",
               transform=axes.transAxes, fontsize=9, color="#555555", wrap=True, gid=gid(axes, "missing", what))
+
+
+def missing_figure(what, command):
+    """A small figure that only says what is missing."""
+    figure, (axes,) = new_figure(1, 1, height=1.5)
+    say_missing(axes, what, command)
+    figure.tight_layout()
+    return figure
 
 
 def finish(figure, legends, right=0.0):

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <ctime>
 #include <limits>
 #include <numeric>
 #include <set>
@@ -178,11 +179,18 @@ public:
     run.calls_per_sample = std::max<std::int64_t>(1, std::llround(std::ceil(shortest_sample_s / once_s)));
     for (int repetition = 0; repetition < options_.repetitions; ++repetition) {
       measure_peak();
+      const std::clock_t cpu_start = std::clock();
       const Clock::time_point start = Clock::now();
       for (std::int64_t call = 0; call < run.calls_per_sample; ++call) {
         compute();
       }
-      run.samples_s.push_back(seconds(Clock::now() - start) / static_cast<double>(run.calls_per_sample));
+      const double duration_s = seconds(Clock::now() - start);
+      const double cpu_s = static_cast<double>(std::clock() - cpu_start) / CLOCKS_PER_SEC;
+      run.samples_s.push_back(duration_s / static_cast<double>(run.calls_per_sample));
+      // With more threads, waiting ones count as busy, and the figure would say nothing.
+      if (space_.concurrency() == 1) {
+        run.cpu_samples_s.push_back(cpu_s / static_cast<double>(run.calls_per_sample));
+      }
     }
     measure_peak();
   }

@@ -29,7 +29,8 @@ struct AttentionRun {
   bool all_rows_checked = false;
   std::int64_t scores_bytes = 0; ///< of the materialised kernel
   // Of a benchmark only:
-  std::vector<double> samples_s; ///< wall time of one call, each the mean of calls_per_sample
+  std::vector<double> samples_s;     ///< wall time of one call, each the mean of calls_per_sample
+  std::vector<double> cpu_samples_s; ///< processor time of the same calls; empty with more than one thread
   std::int64_t calls_per_sample = 0;
   double fma_peak_gflop_per_s = 0.0; ///< best of the measurements before, between and after the samples
   bool valid = false;

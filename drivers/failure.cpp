@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "drivers/failure.hpp"
 
-#include <unistd.h>
-
 #include <array>
 #include <chrono>
 #include <cstdlib>
@@ -13,6 +11,7 @@
 
 #include "drivers/session.hpp"
 #include "problem/invalid_input.hpp"
+#include "ring/end_job.hpp"
 
 namespace ringscale::drivers {
 
@@ -29,16 +28,19 @@ void print_line(std::string_view where, std::string_view what) {
   std::cerr << line << std::flush;
 }
 
-/// Ends every rank with the same code. Without MPI_Abort, whose own message would be a second line: the launcher
-/// ends the other ranks when one leaves with a code that is not 0.
-[[noreturn]] void end_job(std::string_view where, std::string_view what, int code) {
+/// Ends every rank with the same code, in the way that lets the launcher see it.
+[[noreturn]] void fail_job(std::string_view where, std::string_view what, int code) {
+  if (launched_rank() != 0 && code == exit_usage && !ring::mpi_is_running()) {
+    // Before MPI starts a rank has only looked at the command line, which all have in common: rank 0 speaks for all.
+    ring::end_job(code);
+  }
   if (launched_rank() != 0) {
     // Rank 0 nearly always fails with the same words; wait for it to say them once before saying them here.
     std::this_thread::sleep_for(std::chrono::milliseconds(500));
   }
   print_line(where, what);
   std::cout.flush();
-  _exit(code);
+  ring::end_job(code);
 }
 
 } // namespace
@@ -64,11 +66,11 @@ int run_guarded(Session &session, const std::string &verb) {
   try {
     return session.action();
   } catch (const problem::InvalidInput &error) {
-    end_job(where, error.what(), exit_usage);
+    fail_job(where, error.what(), exit_usage);
   } catch (const std::bad_alloc &) {
-    end_job(where, "out of memory; use fewer tokens, more ranks, or the streamed kernel", exit_invalid);
+    fail_job(where, "out of memory; use fewer tokens, more ranks, or the streamed kernel", exit_invalid);
   } catch (const std::exception &error) {
-    end_job(where, error.what(), exit_invalid);
+    fail_job(where, error.what(), exit_invalid);
   }
 }
 

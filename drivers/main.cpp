@@ -17,7 +17,11 @@ int report_usage_error(const CLI::App &program, const CLI::ParseError &error) {
   for (const CLI::App *verb : program.get_subcommands()) {
     where += " " + verb->get_name();
   }
-  ringscale::drivers::print_failure(where, std::string(error.what()) + " (see " + where + " --help)");
+  std::string what = error.what();
+  if (const auto unread = program.remaining(); program.get_subcommands().empty() && !unread.empty()) {
+    what = "there is no verb '" + unread.front() + "'";
+  }
+  ringscale::drivers::print_failure(where, what + " (see " + where + " --help)");
   return ringscale::drivers::exit_usage;
 }
 

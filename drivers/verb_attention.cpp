@@ -74,6 +74,12 @@ void add_timing(Json &row, const AttentionOptions &options, const AttentionRun &
   row["gflop_per_s_interval"] = interval(gflop / spread.high, gflop / spread.low, spread.confidence);
   row["fma_peak_gflop_per_s"] = run.fma_peak_gflop_per_s;
   row["share_of_peak"] = gflop / time_s / run.fma_peak_gflop_per_s;
+  if (!run.cpu_samples_s.empty()) {
+    // Beside the wall clock, since only this figure is fair to the kernel when other programs use the core.
+    const double cpu_time_s = statistics::median(run.cpu_samples_s);
+    row["cpu_time_s"] = cpu_time_s;
+    row["share_of_peak_in_cpu_time"] = gflop / cpu_time_s / run.fma_peak_gflop_per_s;
+  }
 }
 
 Json attention_row(const AttentionOptions &options, int threads, const AttentionRun &run) {
@@ -126,9 +132,13 @@ void say_plan(Session &session, const AttentionOptions &options, int threads) {
 
 void say_result(Session &session, const Json &row) {
   if (row.contains("time_s")) {
-    session.say("time " + with_digits("%.6f s, ", row["time_s"]) + with_digits("%.1f GFLOP/s of ", row["gflop_per_s"]) +
-                with_digits("%.1f peak: ", row["fma_peak_gflop_per_s"]) +
-                with_digits("%.1f %%", 100.0 * row["share_of_peak"].get<double>()));
+    session.say(
+        "time " + with_digits("%.6f s, ", row["time_s"]) + with_digits("%.1f GFLOP/s of ", row["gflop_per_s"]) +
+        with_digits("%.1f peak: ", row["fma_peak_gflop_per_s"]) +
+        with_digits("%.1f %%", 100.0 * row["share_of_peak"].get<double>()) +
+        (row.contains("share_of_peak_in_cpu_time")
+             ? with_digits(" (%.1f %% in processor time)", 100.0 * row["share_of_peak_in_cpu_time"].get<double>())
+             : std::string()));
   }
   session.say("largest error " +
               (row["max_error"].is_null() ? std::string("not a number") : with_digits("%.3g", row["max_error"])) +

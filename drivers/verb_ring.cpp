@@ -50,6 +50,7 @@ void require_between(const char *flag, double value, double low, double high) {
 
 /// Turns words into values and checks everything that can be checked before a rank starts to work.
 void resolve(RingFlags &flags, Session &session) {
+  const std::int64_t ranks = session.world_size(); // starts MPI, so that a refusal ends all ranks with one line
   ring::RingOptions &options = flags.options;
   problem::AttentionProblem &attention = options.problem.attention;
   attention.kv_heads = flags.kv_heads == 0 ? attention.query_heads : flags.kv_heads;
@@ -67,7 +68,6 @@ void resolve(RingFlags &flags, Session &session) {
   require_between("--warmup", options.warmup, 0, 1e6);
   require_between("--deadline", options.deadline_s, 1e-3, 1e9);
   require_between("--threads", flags.threads, 0, 4096);
-  const std::int64_t ranks = session.world_size();
   options.problem.ring_size = flags.ring_size == 0 ? ranks : flags.ring_size;
   if (options.problem.ring_size > ranks) {
     throw problem::InvalidInput("--ring-size is " + std::to_string(flags.ring_size) + "; this job has " +
@@ -142,8 +142,11 @@ void say_row(Session &session, const ring::RingOptions &options, const ring::Rin
   session.say(line.data());
   if (run.verified) {
     session.say(with_digits("largest error %.3g", run.max_error) + with_digits(" (bound %.3g)", run.error_bound) +
-                with_digits(", of the log-sum-exp %.3g", run.max_lse_error) +
-                with_digits(" (bound %.3g), ", run.lse_error_bound) + std::to_string(run.checked_rows) +
+                (options.softmax == ring::SoftmaxRule::online
+                     ? with_digits(", of the log-sum-exp %.3g", run.max_lse_error) +
+                           with_digits(" (bound %.3g)", run.lse_error_bound)
+                     : std::string()) +
+                ", " + std::to_string(run.checked_rows) +
                 (run.all_rows_checked ? " rows checked (all)" : " rows checked (a seeded sample)"));
   }
   if (run.ranks_per_core > 1) {

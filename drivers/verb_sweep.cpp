@@ -144,6 +144,7 @@ private:
       options.speed_spread = point.speed_spread;
       options.jitter = point.jitter;
       options.seed = point.ring.seed;
+      options.ranks_on_node = point.one_node ? point.problem().ring_size : 0;
       const machine::Machine &machine = machines_.at(point.machine);
       return sweep::simulation_row(point.id, machine, options, simulator::simulate(machine, options));
     }

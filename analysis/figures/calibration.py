@@ -44,14 +44,30 @@ def tile_rates(machine):
     return {key: sorted(points) for key, points in rates.items()}
 
 
-def message_fit(machine, message_bytes, messages):
-    """Seconds that the nearest link's fit gives: latency + messages x overhead + bytes / bandwidth; None without."""
+def message_fit(machine, message_bytes, flows):
+    """Seconds of a hop by the nearest link's fit while `flows` ranks send at once:
+    latency + overhead + bytes / bandwidth (1 + sharing (flows - 1)); None without a link."""
     links = machine.get("links") or []
     if not links:
         return None
     link = links[0]
-    return (number_of(link["latency_s"]) + messages * number_of(link.get("per_message_overhead_s", 0.0))
-            + message_bytes / number_of(link["bandwidth_bytes_per_s"]))
+    crowd = 1.0 + number_of(link.get("sharing", 0.0)) * (flows - 1)
+    return (number_of(link["latency_s"]) + number_of(link.get("per_message_overhead_s", 0.0))
+            + message_bytes / number_of(link["bandwidth_bytes_per_s"]) * crowd)
+
+
+def message_series(samples):
+    """{words: (ranks that shift at once, or 0 for a ping-pong, samples)}: one message at a time, in order of size."""
+    found = {}
+    for sample in sorted(samples, key=lambda entry: entry["message_bytes"]):
+        if sample.get("messages", 1) != 1:
+            continue
+        ranks = sample.get("ranks", 2)
+        if sample.get("pattern") == "shift":
+            found.setdefault(f"shift of {ranks} ranks at once", (ranks, []))[1].append(sample)
+        else:
+            found.setdefault("ping-pong of 2 ranks, one way", (0, []))[1].append(sample)
+    return dict(sorted(found.items()))
 
 
 def _draw_tiles(axes, machine):
@@ -80,36 +96,27 @@ def _draw_tiles(axes, machine):
 def _draw_messages(time_axes, residual_axes, machine):
     legend = []
     samples = message_samples(machine)
-    for messages, colour in ((1, style.COLOURS[0]), (2, style.COLOURS[1])):
-        points = messages_of(samples, messages)
-        if not points:
-            continue
-        name = f"{messages} message{'s' if messages > 1 else ''}"
-        legend.append((name, colour))
+    for (words, (flows, points)), colour in zip(message_series(samples).items(), style.COLOURS):
+        legend.append((words, colour))
         sizes = [sample["message_bytes"] for sample in points]
-        style.draw(time_axes, "measured", f"ping-pong {name}", sizes, [sample["time_s"] for sample in points], colour,
-                   line=False, markersize=4.5)
-        fitted = [message_fit(machine, size, messages) for size in sizes]
+        style.draw(time_axes, "measured", words, sizes, [sample["time_s"] for sample in points], colour, line=False,
+                   markersize=4.5)
+        fitted = [message_fit(machine, size, flows) for size in sizes] if flows else [None]
         if None not in fitted:
-            style.draw(time_axes, "analytic", f"fit {name}", sizes, fitted, colour)
-            style.draw(residual_axes, "measured", f"residual {name}", sizes,
+            style.draw(time_axes, "analytic", f"fit of {words}", sizes, fitted, colour)
+            style.draw(residual_axes, "measured", f"residual of {words}", sizes,
                        [100 * (sample["time_s"] / fit - 1) for sample, fit in zip(points, fitted)], colour, line=False,
                        markersize=4.5)
     for axes in (time_axes, residual_axes):
         axes.set_xscale("log", base=2)
         style.byte_axis(axes, [sample["message_bytes"] for sample in samples])
     style.time_axis(time_axes.yaxis)
-    time_axes.set_title("Messages and their fit")
-    time_axes.set_ylabel("time one way")
+    time_axes.set_title("Hops and their fit")
+    time_axes.set_ylabel("time of one message")
     time_axes.legend(handles=style.series_handles(legend), fontsize=8, loc="upper left")
     style.guide(residual_axes, "no residual", list(residual_axes.get_xlim()), [0, 0], linestyle="-")
     residual_axes.set_title("Residual of the fit")
     residual_axes.set_ylabel("measured / fit - 1 (%)")
-
-
-def messages_of(samples, messages):
-    return sorted((sample for sample in samples if sample.get("messages", 1) == messages),
-                  key=lambda sample: sample["message_bytes"])
 
 
 def _draw_hold_out(axes, machine):
@@ -145,15 +152,11 @@ def hold_out_median(machine):
 
 def draw(results):
     machines = calibrated(results)
-    figure, (tiles, hold_out, times, residuals) = style.new_figure(2, 2, height=7.8)
     if not machines:
-        missing = [("calibrated machine file", CALIBRATE)]
-        style.say_missing(tiles, *missing[0])
-        for axes in (hold_out, times, residuals):
-            axes.set_axis_off()
-        style.finish(figure, [])
-        return Drawn(figure, "", [], [], missing)
+        missing = ("calibrated machine file", CALIBRATE)
+        return Drawn(style.missing_figure(*missing), "", [], [], [missing])
 
+    figure, (tiles, hold_out, times, residuals) = style.new_figure(2, 2, height=7.8)
     document = machines[0]
     machine, missing, kinds = document.content, [], ["measured"]
     if tile_rates(machine):
@@ -162,6 +165,9 @@ def draw(results):
         missing.append(("tile times in the machine file", CALIBRATE))
         style.say_missing(tiles, *missing[-1])
     caption = f"Machine {machine.get('name', document.name)}. "
+    hidden = (machine.get("overlap") or {}).get("hidden_fraction")
+    if hidden is not None:
+        caption += f"Polled progress hides {100 * number_of(hidden):.0f} % of the shorter of a hop and its computing. "
     if message_samples(machine):
         _draw_messages(times, residuals, machine)
         kinds.append("analytic")

@@ -54,34 +54,40 @@ def overlap_rows(results):
     return [row for row in choose.valid(found) if row["ring_size"] > 1 and row["time_s"] > 0]
 
 
+# Words and colour of an overlap series; ranks that share a core wait for it, not only for blocks.
+OVERLAP = {("polled", False): ("progress polled, a core for every rank", style.COLOURS[2]),
+           ("polled", True): ("progress polled, ranks share cores", style.COLOURS[0]),
+           ("unpolled", False): ("not polled, a core for every rank", style.COLOURS[3]),
+           ("unpolled", True): ("not polled, ranks share cores", style.COLOURS[1])}
+
+
 def _draw_overlap(axes, found, used):
     legend = []
-    for progress, colour in (("polled", style.COLOURS[2]), ("unpolled", style.COLOURS[3])):
-        points = choose.by([row for row in found if row.get("progress", "polled") == progress], "chunk_tokens")
+    for (progress, shared), (words, colour) in OVERLAP.items():
+        points = choose.by([row for row in found if row.get("progress", "polled") == progress
+                            and (row.get("ranks_per_core", 1) > 1) == shared], "chunk_tokens")
         if points:
-            words = "progress polled between tiles" if progress == "polled" else "not polled"
-            style.draw(axes, "measured", f"exposed {progress}", [row["chunk_tokens"] for row in points],
+            style.draw(axes, "measured", f"exposed {words}", [row["chunk_tokens"] for row in points],
                        [100 * row["exposed_communication_s"] / row["time_s"] for row in points], colour, line=False)
             legend.append((words, colour))
     used.extend(found)
-    axes.set_xscale("log", base=2)
-    sizes = [row["chunk_tokens"] for row in found]
-    style.ring_axis(axes, sizes, "tokens per rank")
+    style.ring_axis(axes, [row["chunk_tokens"] for row in found], "tokens per rank")
     axes.set_ylim(bottom=0)
     axes.set_title("Communication left exposed")
     axes.set_ylabel("share of the time (%)")
-    axes.legend(handles=style.series_handles(legend), loc="upper right")
+    axes.legend(handles=style.series_handles(legend), loc="upper left", bbox_to_anchor=(-0.1, -0.25), fontsize=8)
 
 
 def draw(results):
-    messages = choose.select(results.rows, needs=("messages", "message_bytes", "time_s"), kind="measured")
+    messages = [row for row in choose.select(results.rows, needs=("messages", "message_bytes", "time_s"), kind="measured")
+                if row.get("pattern", "ping_pong") == "ping_pong"]
     overlap = overlap_rows(results)
     published = results.published.get("packed-kv-50-percent-latency")
     if published is not None:
         published = type(published)({**published, "kind": "published"}, published.source)
         if "latency_reduction_percent" not in published.get("values", {}):
             published = None
-    figure, (time_axes, saving_axes, overlap_axes) = style.new_figure(1, 3, width=12.5, height=4.6)
+    figure, (time_axes, saving_axes, overlap_axes) = style.new_figure(1, 3, width=12.5, height=5.0)
     used, missing = [], []
     if packing_pairs(messages):
         _draw_messages(time_axes, saving_axes, messages, published, used)

@@ -25,15 +25,12 @@ def draw(results):
     found = choose.select(results.rows, needs=("ring_size", "max_error", "error_bound"), kind="measured", verb="ring")
     right = [row for row in found if not is_control(row)]
     control = [row for row in found if is_control(row)]
-    figure, (error_axes, share_axes) = style.new_figure(1, 2, height=4.8)
-    missing, legend = [], []
     if not found:
-        missing.append(("verified ring runs", SWEEP))
-        style.say_missing(error_axes, *missing[-1])
-        share_axes.set_axis_off()
-        style.finish(figure, [])
-        return drawn(figure, "", [], missing)
+        missing = ("verified ring runs", SWEEP)
+        return drawn(style.missing_figure(*missing), "", [], [missing])
 
+    figure, (error_axes, share_axes) = style.new_figure(1, 2, height=4.8)
+    legend = []
     shift = _spread_x(right)
     for ((placement, mask), rows), colour in zip(sorted(choose.groups(right, ("placement", "mask"))),
                                                  (c for c in style.COLOURS * 2 if c != CONTROL_COLOUR)):
@@ -74,4 +71,4 @@ def draw(results):
                "the bound derived from dtype, tokens, head_dim and merges. Points at one ring size are drawn side by side.")
     if control:
         caption += f" {len(control)} negative controls must lie above it."
-    return drawn(figure, caption, found, missing)
+    return drawn(figure, caption, found, [])

@@ -38,6 +38,7 @@ def _series(found, fixed):
     """Groups of rows that share a problem and the value of `fixed`, and hold more than one ring size."""
     candidates = [(values, rows) for values, rows in choose.groups(found, SERIES + (fixed,))
                   if len({row["ring_size"] for row in rows}) > 1 and any(row["ring_size"] == 1 for row in rows)]
+    candidates = [item for item in candidates if choose.device(item[1][0]) == ""] or candidates
     # Series with measured points come first: simulated rows are many, and easily made.
     candidates.sort(key=lambda item: (-sum(row["kind"] == "measured" for row in item[1]), -len(item[1])))
     return candidates[:MOST_SERIES], max(0, len(candidates) - MOST_SERIES)

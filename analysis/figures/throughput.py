@@ -33,7 +33,7 @@ def _candidates(found):
     # The series of the devices at hand that reaches farthest leads; beside it stand others of its placement and mask,
     # with measured points first.
     reach = max(grouped, key=lambda item: (choose.device(item[1][0]) == "", max(row["ring_size"] for row in item[1]),
-                                           len(item[1])))
+                                           item[1][0].get("mask") == "none", len(item[1])))
     alike = [item for item in grouped if item[0][-3:-1] == reach[0][-3:-1]]
     alike.sort(key=lambda item: (item is not reach, -sum(row["kind"] == "measured" for row in item[1]), -len(item[1])))
     return alike[:MOST_SERIES], len(grouped) - len(alike[:MOST_SERIES])

@@ -153,7 +153,7 @@ inline Vector keep_first(Vector value, std::int64_t count, float otherwise) {
 }
 
 /// 2^x for x <= 127: a minimax polynomial of degree 5 on an interval of length 1, times a power of two; relative
-/// error below 3 * 2^-24. -infinity gives 0, a NaN stays one; results below 2^-126 may be flushed to 0.
+/// error below 3.5 * 2^-24. -infinity gives 0, a NaN stays one; results below 2^-126 may be flushed to 0.
 inline Vector exp2(Vector x) {
 #if defined(RINGSCALE_HOST_AVX512)
   // x - floor(x) and the scaling by 2^floor(x) are one instruction each.

@@ -21,14 +21,15 @@ public:
   static constexpr std::int64_t key_block_tokens = key_tile_tokens;
   static constexpr int team_size = 0; // as many threads as the back end recommends
 
-  static std::size_t scratch_bytes(std::int64_t head_dim) {
+  KOKKOS_FUNCTION static std::size_t scratch_bytes(std::int64_t head_dim) {
     const std::int64_t floats = rows_per_block * (2 * head_dim + key_block_tokens + 3);
-    return static_cast<std::size_t>(floats) * sizeof(float) + rows_per_block * sizeof(std::int64_t) + 64;
+    return static_cast<std::size_t>(floats) * sizeof(float) +
+           static_cast<std::size_t>(rows_per_block) * sizeof(std::int64_t);
   }
 
   KOKKOS_FUNCTION TeamTile(const Member &member, std::int64_t head_dim) : member_(member), head_dim_(head_dim) {
     admitted_ = static_cast<std::int64_t *>(
-        member.team_scratch(1).get_shmem_aligned(static_cast<int>(scratch_bytes_on_device(head_dim)), 8));
+        member.team_scratch(1).get_shmem_aligned(static_cast<int>(scratch_bytes(head_dim)), 8));
     query_ = reinterpret_cast<float *>(admitted_ + rows_per_block);
     accumulated_ = query_ + rows_per_block * head_dim;
     weights_ = accumulated_ + rows_per_block * head_dim;
@@ -167,11 +168,6 @@ public:
   }
 
 private:
-  KOKKOS_FUNCTION static std::int64_t scratch_bytes_on_device(std::int64_t head_dim) {
-    return rows_per_block * ((2 * head_dim + key_block_tokens + 3) * static_cast<std::int64_t>(sizeof(float)) +
-                             static_cast<std::int64_t>(sizeof(std::int64_t)));
-  }
-
   const Member &member_;
   std::int64_t head_dim_;
   std::int64_t rows_ = 0;

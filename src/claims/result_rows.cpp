@@ -5,6 +5,7 @@
 #include <system_error>
 
 #include "problem/invalid_input.hpp"
+#include "statistics/summary.hpp"
 
 namespace ringscale::claims {
 
@@ -35,6 +36,24 @@ ResultRow read_row(const Json &row, const std::string &file, std::size_t index) 
   return read;
 }
 
+/// Machine files keep raw samples; a row has the interval of their median too.
+void add_interval(Json &row) {
+  if (row.contains("time_s_interval") || !row.contains("samples_s") || !row["samples_s"].is_array()) {
+    return;
+  }
+  std::vector<double> samples;
+  for (const Json &sample : row["samples_s"]) {
+    if (!sample.is_number()) {
+      return;
+    }
+    samples.push_back(sample.get<double>());
+  }
+  if (!samples.empty()) {
+    const statistics::Interval interval = statistics::median_interval(samples);
+    row["time_s_interval"] = {{"low", interval.low}, {"high", interval.high}, {"confidence", interval.confidence}};
+  }
+}
+
 /// The message samples of a calibrated machine, as rows of the calibration that took them.
 void add_message_rows(ResultRows &rows, const Json &machine, const std::string &file) {
   if (machine.value("kind", "") != "measured" || !machine.contains("messages")) {
@@ -53,6 +72,7 @@ void add_message_rows(ResultRows &rows, const Json &machine, const std::string &
     row.row = samples[index];
     row.row["kind"] = "measured";
     row.row["verb"] = "calibrate";
+    add_interval(row.row);
     row.source = file + "#messages.samples[" + std::to_string(index) + "]";
     rows.rows.push_back(std::move(row));
   }

@@ -72,7 +72,8 @@ Expression expression_of(const Json &form, const std::string &where, const NameS
 std::string listed(const std::vector<Json> &values) {
   std::string text;
   for (const Json &value : values) {
-    text += (text.empty() ? "" : "|") + (value.is_string() ? value.get<std::string>() : value.dump());
+    text += text.empty() ? "" : "|";
+    text += value.is_string() ? value.get<std::string>() : value.dump();
   }
   return text;
 }

@@ -2,6 +2,7 @@
 #include "simulator/breakdown.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "simulator/noise.hpp"
 
@@ -46,6 +47,9 @@ Breakdown breakdown_of(const RingCosts &costs, const SimulationOptions &options,
   result.compute_s = work_ticks_sum * tick_s - result.merge_s - result.fixed_s;
   result.exposed_communication_s = exposed_ticks_sum * tick_s;
   result.waiting_s = time_s - (result.compute_s + result.merge_s + result.fixed_s) - result.exposed_communication_s;
+  if (std::abs(result.waiting_s) < 1e-12 * time_s) {
+    result.waiting_s = 0.0; // rounding of the sum above
+  }
   return result;
 }
 

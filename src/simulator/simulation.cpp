@@ -137,16 +137,16 @@ void find_memory(const machine::Machine &machine, const SimulationOptions &optio
   result.fits_memory = result.memory_peak_bytes <= result.device_memory_bytes;
 }
 
-std::string bound_of(const Simulation &result, double latency_s) {
+/// What a faster part would have to be for the ring to go faster.
+std::string bound_of(const Simulation &result, double fixed_s, double latency_s) {
   if (!result.fits_memory) {
     return "memory";
   }
-  const Breakdown &slowest = result.slowest;
-  if (slowest.compute_s + slowest.merge_s + slowest.fixed_s >= slowest.exposed_communication_s + slowest.waiting_s) {
-    return "compute";
-  }
-  if (slowest.waiting_s > slowest.exposed_communication_s) {
+  if (result.slowest.waiting_s > 0.5 * result.time_s) {
     return "waiting";
+  }
+  if (result.work_s + fixed_s >= result.hop_s) {
+    return "compute";
   }
   return latency_s > 0.5 * result.hop_s ? "latency" : "bandwidth";
 }
@@ -192,7 +192,7 @@ Simulation simulate(const machine::Machine &machine, const SimulationOptions &op
   result.hops = ring_size * static_cast<double>(costs.steps() - 1);
   find_interval(machine, result);
   find_memory(machine, options, costs, result);
-  result.bound = bound_of(result, machine.links.back().latency_s.value);
+  result.bound = bound_of(result, costs.step_fixed_s(), machine.links.back().latency_s.value);
   result.wall_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   result.hops_per_s = result.hops / result.wall_s;
   return result;

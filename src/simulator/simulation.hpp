@@ -56,7 +56,7 @@ struct Simulation {
   double tokens_per_s = 0.0;
   double tokens_per_s_per_device = 0.0;
   double efficiency = 0.0; ///< work of all devices at nominal speed / (ring_size x time)
-  std::string bound;       ///< compute, communication (which one the slowest device mostly waits for) or waiting
+  std::string bound;       ///< memory, compute, bandwidth, latency, or waiting for neighbours
   FinishPercentiles finish;
   Breakdown slowest;
   memory::MemoryByPurpose memory;

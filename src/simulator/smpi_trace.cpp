@@ -19,6 +19,9 @@ namespace {
 /// Operations a second of the platform's hosts: a trace's compute lines are seconds times this.
 constexpr double host_speed = 1.0e9;
 
+/// SMPI adds an envelope (tag, destination, communicator) to every message.
+constexpr std::int64_t smpi_envelope_bytes = 16;
+
 std::string shown(double value) {
   std::array<char, 40> text{};
   std::snprintf(text.data(), text.size(), "%.17g", value);
@@ -74,7 +77,8 @@ void write_rank(const RingCosts &costs, const SimulationOptions &options, std::i
       file << rank << " compute " << shown(static_cast<double>(ticks) * picoseconds.tick_s * host_speed) << "\n";
     }
   };
-  const auto bytes = static_cast<std::int64_t>(costs.hop_bytes());
+  const std::int64_t bytes =
+      std::max<std::int64_t>(1, static_cast<std::int64_t>(costs.hop_bytes()) - smpi_envelope_bytes);
   file << rank << " init\n";
   for (std::int64_t step = 0; step < costs.steps(); ++step) {
     const schedule::Step plan = schedule::step_of(options.problem, rank, step);
@@ -98,10 +102,10 @@ void write_rank(const RingCosts &costs, const SimulationOptions &options, std::i
 
 std::string exact_smpi_settings() {
   std::string settings;
-  for (const char *setting : {"network/model:CM02", "network/crosstraffic:0", "network/TCP-gamma:0",
-                              "network/latency-factor:1", "network/bandwidth-factor:1", "network/weight-S:0",
-                              "smpi/simulate-computation:0", "smpi/send-is-detached-thresh:0",
-                              "smpi/async-small-thresh:0", "precision/timing:1e-12", "surf/precision:1e-12"}) {
+  for (const char *setting :
+       {"network/model:CM02", "network/crosstraffic:0", "network/TCP-gamma:0", "network/latency-factor:1",
+        "network/bandwidth-factor:1", "network/weight-S:0", "smpi/simulate-computation:1", "smpi/cpu-threshold:1e9",
+        "smpi/send-is-detached-thresh:0"}) {
     settings += std::string(settings.empty() ? "" : " ") + "--cfg=" + setting;
   }
   return settings;

@@ -20,7 +20,8 @@ std::string write_smpi_trace(const machine::Machine &machine, const SimulationOp
                              const std::filesystem::path &folder);
 
 /// smpirun's settings under which a message takes latency + bytes / bandwidth exactly (SimGrid 3.32): no TCP terms, no
-/// cross traffic, no factors, and a send that ends when its message has arrived.
+/// cross traffic, no factors, and a send that ends when its message has arrived. Of computation only the traces' own
+/// lines count, not what the replay itself takes.
 std::string exact_smpi_settings();
 
 } // namespace ringscale::simulator

@@ -120,7 +120,7 @@ const std::vector<std::string> &axes_of(PointKind kind) {
 
 const std::vector<std::string> &scalars_of(PointKind kind) {
   static const std::vector<std::string> measured{"warmup", "repetitions", "deadline_s", "verify"};
-  static const std::vector<std::string> simulated{};
+  static const std::vector<std::string> simulated{"one_node"};
   static const std::vector<std::string> analytic{"key_tile_tokens", "workspace_bytes"};
   switch (kind) {
   case PointKind::measured:
@@ -148,6 +148,7 @@ Point read_point(PointKind kind, const std::string &grid, const Json &settings, 
   case PointKind::simulated:
     point.machine = reader.text_or("machine", "");
     point.ring.kernel = word(reader, "kernel", "streamed", memory::parse_kernel);
+    point.one_node = reader.boolean_or("one_node", false);
     point.speed_spread = reader.number_or("speed_spread", 0.0, 0.0, 1.0);
     point.jitter = reader.number_or("jitter", 0.0, 0.0, 0.25);
     break;

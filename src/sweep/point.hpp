@@ -31,6 +31,7 @@ struct Point {
   std::string machine;               ///< simulated: machine file as the experiment names it, or empty
   double speed_spread = 0.0;         ///< simulated: relative standard deviation over devices
   double jitter = 0.0;               ///< simulated: relative standard deviation over steps
+  bool one_node = false;             ///< simulated: all devices share the cores of one node
   memory::MemoryModel model{};       ///< analytic
   memory::KernelFootprint footprint; ///< analytic
 

@@ -123,7 +123,7 @@ def message_rows(random):
         for messages in (1, 2):
             time = 9e-7 * messages + 2**power / 9e9
             samples = sorted((time * random.lognormal(0.0, 0.05, 11)).tolist())
-            rows.append({"kind": "measured", "verb": "calibrate", "point": f"messages-{messages}-{2**power}", "messages": messages,
+            rows.append({"kind": "measured", "verb": "calibrate", "point": f"messages-{messages}-{2**power}", "pattern": "ping_pong", "ranks": 2, "messages": messages,
                          "message_bytes": 2**power, "time_s": samples[5], "samples_s": samples,
                          "time_s_interval": {"low": samples[1], "high": samples[9], "confidence": 0.98828125}})
     return rows
@@ -137,9 +137,10 @@ def machine_document(random):
     tiles = [{"query_tokens": query, "key_tokens": key, "head_dim": HEAD_DIM, "mask": "none",
               "time_s": 4 * query * key * QUERY_HEADS * HEAD_DIM / (RATE * key / (key + 60) * query / (query + 20)),
               "samples_s": []} for query in (64, 256, 1024, 4096) for key in (64, 256, 1024, 4096)]
-    messages = [{"messages": count, "message_bytes": 2**power,
-                 "time_s": (8e-7 * count + 2**power / 9e9) * float(random.lognormal(0.0, 0.06)), "samples_s": []}
-                for power in range(10, 25, 2) for count in (1, 2)]
+    messages = [{"pattern": pattern, "ranks": 2, "messages": count, "message_bytes": 2**power,
+                 "time_s": (8e-7 * count + 2**power / (9e9 if pattern == "ping_pong" else 4.5e9))
+                 * float(random.lognormal(0.0, 0.06)), "samples_s": []}
+                for power in range(10, 25, 2) for pattern, count in (("ping_pong", 1), ("ping_pong", 2), ("shift", 1))]
     hold_out = [{"ring_size": size, "tokens": 1024 * size, "query_heads": 8, "kv_heads": 8, "head_dim": 64, "mask": "none",
                  "placement": "contiguous", "shares_cores": size > 2, "measured_s": 0.0134 * size * size / min(size, 2),
                  "predicted_s": 0.0134 * size * size / min(size, 2) * (1 + 0.03 * (-1) ** size), "samples_s": [],
@@ -150,6 +151,7 @@ def machine_document(random):
             "links": [{"level": "node", "group_devices": 0, "latency_s": number(0.0), "per_message_overhead_s": number(8e-7),
                        "bandwidth_bytes_per_s": number(9e9), "sharing": number(1.0)}],
             "messages": {"fit_max_relative_residual": 0.2, "samples": messages},
+            "overlap": {"hidden_fraction": number(0.93), "samples": [0.93]},
             "hold_out": {"median_relative_error": 0.03, "max_relative_error": 0.03, "points": hold_out}}
 
 

@@ -187,10 +187,11 @@ def test_saving_of_packing_compares_medians_of_equal_sizes(everything):
         assert 0.3 < 1 - one / two < 0.6, size
 
 
-def test_message_fit_is_latency_overhead_and_bandwidth():
+def test_message_fit_is_latency_and_shared_bandwidth():
     machine = {"links": [{"latency_s": {"value": 1e-6}, "per_message_overhead_s": {"value": 5e-7},
-                          "bandwidth_bytes_per_s": {"value": 1e9}}]}
-    assert calibration.message_fit(machine, 1000, 2) == pytest.approx(1e-6 + 1e-6 + 1e-6)
+                          "bandwidth_bytes_per_s": {"value": 1e9}, "sharing": {"value": 0.5}}]}
+    assert calibration.message_fit(machine, 1000, 1) == pytest.approx(1e-6 + 5e-7 + 1e-6)
+    assert calibration.message_fit(machine, 1000, 3) == pytest.approx(1e-6 + 5e-7 + 2e-6)
     assert calibration.message_fit({}, 1000, 2) is None
 
 

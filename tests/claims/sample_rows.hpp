@@ -129,6 +129,7 @@ inline report::Json sample_rows(const SampleWorld &world) {
       rows.push_back({{"kind", "measured"},
                       {"verb", "calibrate"},
                       {"point", "message"},
+                      {"pattern", "ping_pong"},
                       {"messages", messages},
                       {"message_bytes", bytes},
                       {"time_s", time_s}});

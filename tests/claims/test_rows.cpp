@@ -172,7 +172,7 @@ TEST(Results, RefusesBadDocuments) {
 }
 
 TEST(Results, TakesMessageSamplesOfACalibratedMachine) {
-  const Json sample{{"messages", 2}, {"message_bytes", 1024}, {"time_s", 1e-6}};
+  const Json sample{{"messages", 2}, {"message_bytes", 1024}, {"time_s", 2e-6}, {"samples_s", {2e-6, 1e-6, 4e-6}}};
   Json machine{
       {"schema", "ringscale.machine"}, {"kind", "measured"}, {"messages", {{"samples", Json::array({sample})}}}};
   ResultRows rows;
@@ -180,6 +180,8 @@ TEST(Results, TakesMessageSamplesOfACalibratedMachine) {
   ASSERT_EQ(rows.rows.size(), 1U);
   EXPECT_EQ(rows.rows[0].row["verb"], "calibrate");
   EXPECT_EQ(rows.rows[0].source, "m.json#messages.samples[0]");
+  EXPECT_EQ(rows.rows[0].row["time_s_interval"]["low"], 1e-6);
+  EXPECT_EQ(rows.rows[0].row["time_s_interval"]["high"], 4e-6);
   machine["kind"] = "published";
   ResultRows none;
   add_results_document(none, machine, "m.json");

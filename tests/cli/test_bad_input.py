@@ -33,7 +33,7 @@ COMMAND_LINES = [
     ("unknown softmax", [*RING, "--softmax", "harder"], ["softmax", "harder", "per_chunk"]),
     ("unknown kernel", [*RING, "--kernel", "popcorn"], ["kernel", "popcorn", "materialised"]),
     ("attention: negative tokens", ["attention", "--tokens", "-1"], ["tokens", "-1"]),
-    ("attention: more than memory holds", ["attention", "--tokens", "1000000000000"], ["memory"]),
+    ("attention: more than memory holds", ["attention", "--tokens", "1000000000000"], ["tokens", "GiB"]),
     ("attention: unknown mask", [*ATTENTION, "--mask", "diagonal"], ["mask", "diagonal"]),
     ("simulate: no machine", ["simulate", "--ring-size", "8", *SHAPE], ["--machine"]),
     ("simulate: machine that is not there", ["simulate", "--machine", "{folder}/none.json", "--ring-size", "8", *SHAPE],
@@ -83,7 +83,8 @@ EXPERIMENTS = [
     ("number that is no integer", changed((*GRID, "tokens"), [64.5]), ["tokens"]),
     ("text for a number", changed((*GRID, "tokens"), ["many"]), ["tokens"]),
     ("huge tokens", changed((*GRID, "tokens"), [10 ** 18]), ["tokens"]),
-    ("more points than a file may have", changed((*GRID, "head_dim"), list(range(1, 1000000))), ["points"]),
+    ("more points than a file may have", {**ANALYTIC, "grids": [{**ANALYTIC["grids"][0], "head_dim": list(range(1, 3000)), "tokens": list(range(8, 3000))}]},
+     ["points"]),
     ("no grid", changed(("grids",), []), ["grids"]),
     ("unknown kind", changed((*GRID, "kind"), "guessed"), ["kind", "guessed", "measured"]),
     ("schema of another version", changed(("schema_version",), 99), ["schema_version", "99"]),
@@ -181,10 +182,12 @@ class Output(CommandLineTest):
 
     def test_folder_below_a_file(self):
         below = self.occupied / "out"
+        results = self.folder / "results"
+        self.assertEqual(run(["sweep", self.experiment, "--output", results]).returncode, 0)
         for arguments in [["sweep", self.experiment, "--output", below],
                           ["simulate", "--machine", self.machine, "--ring-size", "8", *SHAPE, "--output", below],
                           ["calibrate", "--name", "here", "--output", below],
-                          ["check", "--claims", LEDGER, "--results", self.folder, "--output", below]]:
+                          ["check", "--claims", LEDGER, "--results", results, "--output", below]]:
             with self.subTest(arguments[0]):
                 self.assert_refused(arguments, ["occupied"])
 

@@ -84,9 +84,9 @@ TEST(PackedKeyValue, HoldsEveryElementOnceAndZerosElsewhere) {
 #if defined(RINGSCALE_HOST_TILES)
 float exp2_of(float x) { return tile::exp2(tile::broadcast(x))[0]; }
 
-/// Largest relative error in units of roundoff (2^-24); measured 2.8 with AVX-512, 2.5 elsewhere. The error bound of
-/// whole results assumes 4.
-constexpr double exp2_roundoffs = 3.0;
+/// Largest relative error in units of roundoff (2^-24); measured 2.8 with AVX-512, 2.7 with AVX2 and 3.0 where
+/// multiply-adds round twice. The error bound of whole results assumes 4.
+constexpr double exp2_roundoffs = 3.5;
 
 TEST(Exponential, StaysWithinItsStatedErrorOverTheWholeRange) {
   double largest = 0.0;

@@ -74,6 +74,18 @@ TEST(PublishedSeries, DiffersFromTheExecutorWithReplicatedQueriesByNamedBytes) {
   }
 }
 
+TEST(PublishedSeries, TotalsAreThoseOfTheTableInTheDocumentation) {
+  constexpr std::array<double, 5> replicated_mib{2112.25, 1088.25, 560.25, 296.25, 164.25};
+  constexpr std::array<double, 5> sharded_mib{64.25, 48.125, 24.0625, 12.03125, 6.015625};
+  for (std::size_t index = 0; index < ring_sizes.size(); ++index) {
+    const std::int64_t ring_size = ring_sizes[index];
+    const double headers_mib = (ring_size > 1 ? 2.0 : 1.0) * static_cast<double>(block_header_bytes) / mebibyte;
+    EXPECT_DOUBLE_EQ(mib(MemoryModel::ring_replicated_queries_materialised, ring_size),
+                     replicated_mib[index] + headers_mib);
+    EXPECT_DOUBLE_EQ(mib(MemoryModel::ring_sharded, ring_size), sharded_mib[index] + headers_mib);
+  }
+}
+
 TEST(PublishedSeries, ShardedAndStreamedIsOrdersOfMagnitudeBelow) {
   EXPECT_NEAR(mib(MemoryModel::ideal_sharded, 1), 64.0, 1e-9);
   EXPECT_NEAR(mib(MemoryModel::ideal_sharded, 16), 4.0, 1e-9);

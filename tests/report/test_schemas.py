@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every document that the program emits, and every one that ships, is valid against experiments/schema."""
+
+import copy
+import json
+import sys
+import unittest
+from pathlib import Path
+
+try:
+    import jsonschema
+except ImportError:
+    print("skipped: the Python module jsonschema is missing")
+    sys.exit(77)
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "cli"))
+from program import ROOT, CommandLineTest  # noqa: E402
+
+SCHEMAS = {path.name.split(".")[0]: json.loads(path.read_text(encoding="utf-8"))
+           for path in sorted((ROOT / "experiments" / "schema").glob("*.schema.json"))}
+RING = ["ring", "--tokens", "259", "--query-heads", "4", "--kv-heads", "2", "--head-dim", "16"]
+MACHINE = ROOT / "experiments" / "machines" / "gtx1080.json"
+EXPERIMENT = {"schema": "ringscale.experiment", "schema_version": 1, "name": "test",
+              "defaults": {"query_heads": 4, "head_dim": 16, "repetitions": 1, "warmup": 0}, "grids": [
+                  {"name": "rings", "kind": "measured", "tokens": 67, "ring_size": [1, 2]},
+                  {"name": "virtual", "kind": "simulated", "machine": str(MACHINE), "chunk_tokens": 4096, "ring_size": 8},
+                  {"name": "designs", "kind": "analytic", "tokens": 64, "ring_size": 2}]}
+
+
+def read(path):
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+class Schemas(CommandLineTest):
+    def errors(self, document, name=None):
+        schema = SCHEMAS[name or document["schema"].removeprefix("ringscale.")]
+        found = jsonschema.Draft202012Validator(schema).iter_errors(document)
+        return [f"{error.json_path}: {error.message[:300]}" for error in found]
+
+    def assert_valid(self, document, name=None):
+        self.assertEqual(self.errors(document, name), [])
+
+    def test_schemas_are_schemas(self):
+        self.assertEqual(set(SCHEMAS), {"claims", "experiment", "info", "journal", "machine", "plan", "progress", "results",
+                                        "verdicts"})
+        for schema in SCHEMAS.values():
+            jsonschema.Draft202012Validator.check_schema(schema)
+
+    def test_shipped_files(self):
+        files = [path for folder in ["", "machines", "claims"] for path in (ROOT / "experiments" / folder).glob("*.json")]
+        self.assertGreater(len(files), 4)
+        for path in files:
+            with self.subTest(path.name):
+                self.assert_valid(read(path))
+
+    def test_info(self):
+        self.assert_valid(self.document(["info"]))
+
+    def test_ring(self):
+        self.assert_valid(self.document(RING))
+        self.assert_valid(self.document([*RING, "--mask", "causal", "--placement", "zigzag"], ranks=3))
+        self.assert_valid(self.document([*RING, "--softmax", "per_chunk"], code=1, ranks=2))
+
+    def test_attention(self):
+        self.assert_valid(self.document(["attention", "--tokens", "257", "--query-heads", "2", "--head-dim", "64"]))
+
+    def test_simulate(self):
+        self.assert_valid(self.document(["simulate", "--machine", MACHINE, "--ring-size", "100", "--chunk-tokens", "512",
+                                         "--query-heads", "8", "--head-dim", "64", "--jitter", "0.02"]))
+
+    def test_sweep_with_its_journal_and_the_verdicts_on_it(self):
+        file = self.write("experiment.json", EXPERIMENT)
+        self.assert_valid(EXPERIMENT)
+        self.assert_valid(self.document(["sweep", file, "--dry-run"]))
+        out = self.folder / "out"
+        self.assert_valid(self.document(["sweep", file, "--output", out, "--time-budget", "1e-9"], code=75, ranks=2))
+        self.assert_valid(self.document(["sweep", file, "--output", out, "--resume"], ranks=2))
+        self.assert_valid(read(out / "results.json"))
+        lines = (out / "journal.jsonl").read_text(encoding="utf-8").splitlines()
+        self.assertEqual(len(lines), 1 + 2 + 4, "header, two runs, four points")
+        for line in lines:
+            self.assert_valid(json.loads(line), "journal")
+        self.assert_valid(self.document(["check", "--claims", ROOT / "experiments" / "claims" / "headline.json",
+                                         "--results", out]))
+
+    def test_schemas_refuse_what_is_wrong(self):
+        good = self.document(RING)
+        for change in [lambda row: row.pop("error_bound"), lambda row: row.update(time_ms=1.0),
+                       lambda row: row.update(kind="simulated"), lambda row: row.update(tokens=0),
+                       lambda row: row.update(max_error="0"), lambda row: row["memory_bytes"].pop("query")]:
+            bad = copy.deepcopy(good)
+            change(bad["rows"][0])
+            self.assertNotEqual(self.errors(bad), [])
+        for change in [{"schema_version": 2}, {"grids": []}, {"grid": []}, {"name": "A b"}]:
+            self.assertNotEqual(self.errors({**EXPERIMENT, **change}), [])
+        wrong_kind = copy.deepcopy(EXPERIMENT)
+        wrong_kind["grids"][0]["jitter"] = 0.1
+        self.assertNotEqual(self.errors(wrong_kind), [])
+
+
+if __name__ == "__main__":
+    unittest.main()
