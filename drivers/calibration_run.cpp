@@ -52,6 +52,9 @@ public:
     raw_.description = processor_name() + ", " + std::to_string(cores_) + " cores, " + std::to_string(world_.size()) +
                        " ranks; one device is one core";
     raw_.cores = cores_;
+    for (std::int64_t ranks = cores_ + 1; ranks <= largest_ring(); ++ranks) {
+      raw_.shared_ranks.push_back(ranks);
+    }
     raw_.memory_bytes = host_memory_bytes() / std::max(1, cores_);
     problem::AttentionProblem attention;
     attention.head_dim = plan_.head_dims.front();
@@ -73,6 +76,14 @@ public:
   }
 
 private:
+  std::int64_t largest_ring() const {
+    std::int64_t largest = 0;
+    for (const CalibrationPlan::Ring &ring : plan_.rings) {
+      largest = std::max(largest, ring.ring_size);
+    }
+    return largest;
+  }
+
   /// What one rank shows alone, while the others sleep.
   void measure_on_root() {
     if (root_) {

@@ -30,10 +30,10 @@ std::string table_line(const std::string &id, const std::string &verdict, const 
   return columns.data() + why;
 }
 
-/// The first reason, cut to a line that a terminal shows whole; the document has all of them in full.
+/// The summary, cut to a line that a terminal shows whole; the document has every reason in full.
 std::string short_reason(const claims::Verdict &verdict) {
-  constexpr std::size_t width = 150;
-  std::string reason = verdict.reasons.empty() ? "" : verdict.reasons.front();
+  constexpr std::size_t width = 130;
+  std::string reason = verdict.summary;
   if (reason.size() > width) {
     reason = reason.substr(0, width) + "...";
   }

@@ -42,7 +42,9 @@ struct Burst {
     const Element factor = fill(0.75F);
     const Element term = fill(0.25F);
     for (std::int64_t round = 0; round < rounds; ++round) {
+#if !defined(__CUDACC__)
 #pragma GCC unroll 16
+#endif
       for (int chain = 0; chain < chains; ++chain) {
         values[chain] = multiply_add(values[chain], factor, term);
       }

@@ -75,7 +75,7 @@ def _draw_overlap(axes, found, used):
     axes.set_ylim(bottom=0)
     axes.set_title("Communication left exposed")
     axes.set_ylabel("share of the time (%)")
-    axes.legend(handles=style.series_handles(legend), loc="upper left", bbox_to_anchor=(-0.1, -0.25), fontsize=8)
+    axes.legend(handles=style.series_handles(legend), loc="best", fontsize=8)
 
 
 def draw(results):
@@ -87,7 +87,7 @@ def draw(results):
         published = type(published)({**published, "kind": "published"}, published.source)
         if "latency_reduction_percent" not in published.get("values", {}):
             published = None
-    figure, (time_axes, saving_axes, overlap_axes) = style.new_figure(1, 3, width=12.5, height=5.0)
+    figure, (time_axes, saving_axes, overlap_axes) = style.new_figure(1, 3, width=12.5, height=4.6)
     used, missing = [], []
     if packing_pairs(messages):
         _draw_messages(time_axes, saving_axes, messages, published, used)

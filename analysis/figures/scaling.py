@@ -35,9 +35,12 @@ def efficiency(points, weak):
 
 
 def _series(found, fixed):
-    """Groups of rows that share a problem and the value of `fixed`, and hold more than one ring size."""
-    candidates = [(values, rows) for values, rows in choose.groups(found, SERIES + (fixed,))
-                  if len({row["ring_size"] for row in rows}) > 1 and any(row["ring_size"] == 1 for row in rows)]
+    """Groups of rows that share a problem and the value of `fixed`, and go from P = 1 to other ring sizes."""
+    def goes_on(rows):
+        by_kind = {(row["kind"], row["ring_size"]) for row in rows}
+        return any((kind, 1) in by_kind and any(other == kind and size > 1 for other, size in by_kind)
+                   for kind, _ in by_kind)
+    candidates = [(values, rows) for values, rows in choose.groups(found, SERIES + (fixed,)) if goes_on(rows)]
     candidates = [item for item in candidates if choose.device(item[1][0]) == ""] or candidates
     # Series with measured points come first: simulated rows are many, and easily made.
     candidates.sort(key=lambda item: (-sum(row["kind"] == "measured" for row in item[1]), -len(item[1])))
@@ -58,7 +61,7 @@ def _label(rows, fixed):
 def _draw_series(time_axes, efficiency_axes, rows, label, colour, weak, used):
     for kind in ("simulated", "measured"):
         points = choose.by([row for row in rows if row["kind"] == kind], "ring_size")
-        if not points:
+        if len({row["ring_size"] for row in points}) < 2:
             continue
         limits = [choose.time_limits(row) for row in points]
         style.draw(time_axes, kind, label, [row["ring_size"] for row in points], [row["time_s"] for row in points],

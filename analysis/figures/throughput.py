@@ -41,7 +41,7 @@ def _candidates(found):
 
 def _label(row):
     mask = "causal" if row.get("mask") == "causal" else "no mask"
-    return (f"{choose.device(row) or 'ring attention'}, {choose.placement_words(row.get('placement'))}, {mask}, "
+    return (f"{choose.device(row) or 'cores of this machine'}, {choose.placement_words(row.get('placement'))}, {mask}, "
             f"{choose.integer(row['chunk_tokens'])} tokens per device")
 
 

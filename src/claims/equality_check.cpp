@@ -67,9 +67,14 @@ private:
     } else {
       std::vector<PartialFinding> parts;
       std::vector<Evidence> evidence;
+      std::vector<const report::Json *> rows;
+      for (const auto &pair : paired.pairs) {
+        rows.push_back(&pair.first.fields);
+      }
+      const auto telling = differing_fields(rows, pair_by_);
       for (const auto &[figure, expected] : paired.pairs) {
         parts.push_back(judge_difference(figure, expected, bound_.at(expected.value, context.scope()),
-                                         fields_text(figure.fields, pair_by_)));
+                                         fields_text(figure.fields, telling)));
         add_evidence(evidence, figure.evidence);
         add_evidence(evidence, expected.evidence);
       }

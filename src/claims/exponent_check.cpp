@@ -56,11 +56,17 @@ private:
     std::vector<PartialFinding> parts;
     std::vector<Evidence> evidence;
     std::size_t most_points = 0;
-    for (const Group &group : groups_of(figures, context)) {
+    const std::vector<Group> groups = groups_of(figures, context);
+    std::vector<const report::Json *> rows;
+    for (const Group &group : groups) {
+      rows.push_back(&group.fields);
+    }
+    const auto telling = differing_fields(rows, group_by_);
+    for (const Group &group : groups) {
       const std::size_t different = std::set<double>(group.x.begin(), group.x.end()).size();
       most_points = std::max(most_points, different);
       if (different >= minimum_points_) {
-        parts.push_back(judge_group(group, limits, evidence));
+        parts.push_back(judge_group(group, fields_text(group.fields, telling), limits, evidence));
       }
     }
     if (parts.empty()) {
@@ -94,10 +100,9 @@ private:
     return groups;
   }
 
-  PartialFinding judge_group(const Group &group, const AcceptRange::Limits &limits,
+  PartialFinding judge_group(const Group &group, const std::string &label, const AcceptRange::Limits &limits,
                              std::vector<Evidence> &evidence) const {
-    PartialFinding part{Finding::undecided, 0.0, fields_text(group.fields, group_by_)};
-    part.reason += part.reason.empty() ? "" : ": ";
+    PartialFinding part{Finding::undecided, 0.0, label + (label.empty() ? "" : ": ")};
     for (const Evidence &each : group.evidence) {
       add_evidence(evidence, each);
     }

@@ -70,6 +70,17 @@ NameScope row_scope(const Context &context, const Json &row) {
   return scope;
 }
 
+/// The owner's numbers, or the rows that the hypotheses bring themselves.
+SeriesOwner with_own_rows(const report::ObjectReader &form, const SeriesOwner &owner) {
+  if (!form.has("rows")) {
+    return owner;
+  }
+  for (const auto &row : form.objects("rows")) {
+    static_cast<void>(row.text("source"));
+  }
+  return {{{"rows", form.any("rows")}}, owner.place};
+}
+
 NameScope owner_scope(const SeriesOwner &owner, const Json &ledger_constants) {
   NameScope scope;
   scope.add_values(owner.values);
@@ -114,7 +125,7 @@ HypothesisFit fit_model(const Hypothesis &model, const Figures &series, const Co
 } // namespace
 
 HypothesisSet::HypothesisSet(const report::ObjectReader &form, const SeriesOwner &owner, const Json &ledger_constants)
-    : owner_(owner), series_(form, "series", owner_scope(owner, ledger_constants)),
+    : owner_(with_own_rows(form, owner)), series_(form, "series", owner_scope(owner_, ledger_constants)),
       relative_resolution_(form.number("relative_resolution", 1e-12, 0.5)) {
   form.allow("of_claim");
   for (const auto &entry : form.objects("models")) {

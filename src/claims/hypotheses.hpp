@@ -48,7 +48,8 @@ struct SeriesOwner {
 /// The series of a claim and the models that could have produced it. JSON: {"series": quantity, "relative_resolution":
 /// 0.001, "models": [{"name", "explains", "fixed", "fitted": {"tile_s": "ring_size"}}]}. relative_resolution is
 /// how precisely the series is printed: no model is credited with a residual below it. "of_claim" names another claim
-/// of the ledger when the series stands there; the ledger hands its numbers over as `owner`.
+/// of the ledger when the series stands there; the ledger hands its numbers over as `owner`. "rows" gives a series that
+/// is gathered from several places, each row with its "source"; `series` then reads {"each": "rows"}.
 class HypothesisSet {
 public:
   HypothesisSet(const report::ObjectReader &form, const SeriesOwner &owner, const report::Json &ledger_constants);

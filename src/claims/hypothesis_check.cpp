@@ -55,8 +55,9 @@ private:
     outcome.margin = ours->rank == 1
                          ? decades_above(other->relative_residual_rms, ours->relative_residual_rms)
                          : -std::abs(decades_above(ours->relative_residual_rms, other->relative_residual_rms));
-    outcome.reason = "best fit: " + described(ranking.fits.front()) + "; the claim's own: " + described(*ours) +
-                     "; next: " + described(ours->rank == 1 ? *other : *ours);
+    outcome.reason = ours->rank == 1
+                         ? "best fit: " + described(*ours) + "; next: " + described(*other)
+                         : "best fit: " + described(*other) + "; best of the claim's own: " + described(*ours);
     return outcome;
   }
 

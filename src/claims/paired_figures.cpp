@@ -18,6 +18,18 @@ bool same_fields(const Json &left, const Json &right, const std::vector<std::str
          });
 }
 
+std::vector<std::string> differing_fields(const std::vector<const Json *> &rows,
+                                          const std::vector<std::string> &fields) {
+  std::vector<std::string> differing;
+  for (const std::string &field : fields) {
+    if (std::any_of(rows.begin(), rows.end(),
+                    [&](const Json *row) { return !same_fields(*row, *rows.front(), {field}); })) {
+      differing.push_back(field);
+    }
+  }
+  return differing;
+}
+
 std::string fields_text(const Json &row, const std::vector<std::string> &fields) {
   std::string text;
   for (const std::string &field : fields) {

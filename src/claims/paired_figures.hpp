@@ -24,6 +24,10 @@ PairedFigures pair_figures(const Quantity &left, const Quantity &right, const st
 /// "ring_size=4 tokens=4096", the values of the fields in a row.
 std::string fields_text(const report::Json &row, const std::vector<std::string> &fields);
 
+/// Those of `fields` in which the rows differ: what tells them apart in a message.
+std::vector<std::string> differing_fields(const std::vector<const report::Json *> &rows,
+                                          const std::vector<std::string> &fields);
+
 /// Whether two rows agree in every field, both having it.
 bool same_fields(const report::Json &left, const report::Json &right, const std::vector<std::string> &fields);
 

@@ -142,32 +142,44 @@ Quantity::Quantity(const report::ObjectReader &parent, const std::string &key, c
   reader.finish();
 }
 
-Evidence Quantity::analytic_or_published(const Context &context, const NameScope &scope) const {
-  Evidence evidence;
-  if (formula_->names().empty() && figure_ == formula_->text()) {
-    return evidence; // a plain number of the check itself is no evidence
+std::string Quantity::derivation(const NameScope &scope, EvidenceKind &kind) const {
+  std::string text;
+  if (formula_->text() != figure_) {
+    text += "; " + figure_ + " = " + formula_->text();
   }
-  evidence.figure = figure_;
-  bool uses_claim = false;
   std::string constants;
   for (const std::string &name : formula_->names()) {
     const auto origin = scope.constant_origin(name);
-    uses_claim = uses_claim || !origin;
-    if (origin) {
-      constants +=
-          (constants.empty() ? "" : "; ") + name + " = " + shown(*scope.find(name)) + " (" + origin->source + ")";
-      if (origin->kind != EvidenceKind::published) {
-        evidence.kind = EvidenceKind::analytic;
-      }
+    if (!origin) {
+      continue;
+    }
+    constants +=
+        (constants.empty() ? "" : "; ") + name + " = " + shown(*scope.find(name)) + " (" + origin->source + ")";
+    if (origin->kind != EvidenceKind::published && kind == EvidenceKind::published) {
+      kind = EvidenceKind::analytic;
     }
   }
-  evidence.source = !source_.empty() ? source_ : uses_claim ? context.published_source : "";
-  if (formula_->text() != figure_) {
-    evidence.source += (evidence.source.empty() ? "" : "; ") + figure_ + " = " + formula_->text();
+  return text + (constants.empty() ? "" : "; with " + constants);
+}
+
+Evidence Quantity::analytic_or_published(const Context &context, const NameScope &scope, const Json *fields) const {
+  Evidence evidence;
+  const auto &names = formula_->names();
+  if (names.empty() && figure_ == formula_->text()) {
+    return evidence; // a plain number of the check itself is no evidence
   }
-  if (!constants.empty()) {
-    evidence.source += (evidence.source.empty() ? "" : "; with ") + constants;
+  evidence.figure = figure_;
+  const bool uses_claim =
+      std::any_of(names.begin(), names.end(), [&](const std::string &name) { return !scope.constant_origin(name); });
+  if (!source_.empty()) {
+    evidence.source = source_;
+  } else if (fields != nullptr && fields->contains("source") && (*fields)["source"].is_string()) {
+    evidence.source = (*fields)["source"].get<std::string>();
+  } else if (uses_claim) {
+    evidence.source = context.published_source;
   }
+  const std::string how = derivation(scope, evidence.kind);
+  evidence.source += evidence.source.empty() && how.size() > 2 ? how.substr(2) : how;
   return evidence;
 }
 
@@ -175,7 +187,7 @@ Figure Quantity::figure_of(const Context &context, const NameScope &scope, const
   Figure figure;
   figure.value = formula_->evaluate(scope.lookup());
   figure.low = figure.high = figure.value;
-  figure.evidence = analytic_or_published(context, scope);
+  figure.evidence = analytic_or_published(context, scope, fields);
   figure.evidence.value = figure.value;
   if (fields != nullptr) {
     figure.fields = *fields;
@@ -204,7 +216,7 @@ Figures Quantity::from_results(const Context &context) const {
     }
     Figure figure = figure_of(context, scope, &row->row);
     figure.evidence.kind = row->kind;
-    figure.evidence.source = row->source;
+    figure.evidence.source = row->source + derivation(scope, figure.evidence.kind);
     set_interval(figure, *formula_, scope, row->row);
     found.figures.push_back(std::move(figure));
   }

@@ -61,7 +61,9 @@ public:
 private:
   Figure figure_of(const Context &context, const NameScope &scope, const report::Json *fields) const;
   Figures from_results(const Context &context) const;
-  Evidence analytic_or_published(const Context &context, const NameScope &scope) const;
+  Evidence analytic_or_published(const Context &context, const NameScope &scope, const report::Json *fields) const;
+  /// "; figure = formula; with constant = value (source)"; constants that are not published make `kind` analytic.
+  std::string derivation(const NameScope &scope, EvidenceKind &kind) const;
 
   std::string figure_;
   std::string source_;

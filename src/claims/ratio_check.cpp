@@ -54,8 +54,13 @@ private:
       const auto limits = accept_.limits(context.scope());
       std::vector<PartialFinding> parts;
       std::vector<Evidence> evidence;
+      std::vector<const report::Json *> rows;
+      for (const auto &pair : paired.pairs) {
+        rows.push_back(&pair.first.fields);
+      }
+      const auto telling = differing_fields(rows, pair_by_);
       for (const auto &[numerator, denominator] : paired.pairs) {
-        parts.push_back(judge_fraction(numerator, denominator, limits, fields_text(numerator.fields, pair_by_)));
+        parts.push_back(judge_fraction(numerator, denominator, limits, fields_text(numerator.fields, telling)));
         add_evidence(evidence, numerator.evidence);
         add_evidence(evidence, denominator.evidence);
       }

@@ -31,6 +31,19 @@ std::string sentence(const CheckResult &check) {
          check.outcome.reason;
 }
 
+/// The sentence that fits a table: the figures of the deciding check, or why nothing was decided.
+std::string summary_of(const Verdict &verdict, std::optional<std::size_t> deciding) {
+  if (deciding) {
+    return verdict.checks[*deciding].kind + ": " + verdict.checks[*deciding].outcome.reason;
+  }
+  for (const CheckResult &check : verdict.checks) {
+    if (check.role == Role::required && check.outcome.finding == Finding::undecided) {
+      return check.kind + ": " + check.outcome.reason;
+    }
+  }
+  return "no required check";
+}
+
 /// Index of the check that decides among those that `decides` admits: the one with the smallest margin.
 template <class Predicate> std::optional<std::size_t> smallest_margin(const Verdict &verdict, Predicate decides) {
   std::optional<std::size_t> best;
@@ -118,6 +131,7 @@ Verdict judge(const Claim &claim, const Ledger &ledger, const ResultRows &rows) 
     verdict.margin = verdict.checks[*deciding].outcome.margin;
     verdict.reasons.push_back(sentence(verdict.checks[*deciding]));
   }
+  verdict.summary = summary_of(verdict, deciding);
   verdict.margin_meaning = meaning_of_margin(verdict, deciding);
   for (const Role role : {Role::required, Role::informative}) {
     for (const Finding finding : {Finding::contradicts, Finding::undecided, Finding::agrees}) {
@@ -156,6 +170,7 @@ Json verdict_json(const Verdict &verdict, const Claim &claim) {
             {"document", claim.document},
             {"section", claim.section},
             {"claim_kind", claim.kind},
+            {"summary", verdict.summary},
             {"reasons", verdict.reasons}};
   Json evidence = Json::array();
   // The statement itself is evidence too: without it a verdict would hang in the air.

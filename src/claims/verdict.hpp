@@ -29,6 +29,7 @@ struct Verdict {
   Judgement judgement = Judgement::not_testable_here;
   std::optional<double> margin; ///< decades, of the deciding check; none when nothing was decided
   std::string margin_meaning;
+  std::string summary;              ///< one line: the figures that decided, or what was missing
   std::vector<std::string> reasons; ///< the deciding one first
   std::vector<CheckResult> checks;
   HypothesisRanking hypotheses;

@@ -160,11 +160,11 @@ Machine assemble(const RawCalibration &raw) {
   const double neighbour =
       raw.neighbour_tile_s.empty() ? 1.0 : positive_median(raw.neighbour_tile_s, "tile beside others") / alone_s;
   const std::string fitted = "fitted on whole rings, " + raw.where;
-  machine.core_sharing = {raw.cores,
-                          {neighbour, "measured", fitted},
-                          {0.0, "measured", fitted},
-                          {1.0, "measured", fitted},
-                          {0.0, "measured", fitted}};
+  machine.core_sharing = {
+      raw.cores, {neighbour, "measured", fitted}, {0.0, "measured", fitted}, {}, {0.0, "measured", fitted}};
+  for (const std::int64_t ranks : raw.shared_ranks) {
+    machine.core_sharing.crowding.push_back({ranks, {1.0, "measured", fitted}});
+  }
   machine.footprint = raw.footprint;
   validate(machine, "calibration");
   return machine;

@@ -30,6 +30,7 @@ struct RawCalibration {
   std::vector<double> repeated_tile_s;  ///< many equal tiles, for the jitter
   std::vector<double> neighbour_tile_s; ///< that tile while all cores compute it; empty with one core
   std::int64_t cores = 1;
+  std::vector<std::int64_t> shared_ranks; ///< numbers of ranks above the cores at which rings are run, rising
   KernelFootprint footprint;
 };
 

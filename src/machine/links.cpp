@@ -44,6 +44,29 @@ std::int64_t link_period(const Machine &machine, std::int64_t ring_size) {
   return period;
 }
 
+namespace {
+
+double crowding_at(const std::vector<Crowding> &crowding, double ranks) {
+  if (crowding.empty()) {
+    return 1.0;
+  }
+  double before_ranks = static_cast<double>(crowding.front().ranks);
+  double before = crowding.front().factor.value;
+  for (const Crowding &entry : crowding) {
+    const auto entry_ranks = static_cast<double>(entry.ranks);
+    if (ranks <= entry_ranks) {
+      const double span = entry_ranks - before_ranks;
+      const double weight = span > 0.0 ? std::max(0.0, (ranks - before_ranks) / span) : 1.0;
+      return before + weight * (entry.factor.value - before);
+    }
+    before_ranks = entry_ranks;
+    before = entry.factor.value;
+  }
+  return before;
+}
+
+} // namespace
+
 double core_sharing_factor(const CoreSharing &sharing, double ranks, double active) {
   if (sharing.cores == 0 || !(ranks > 1.0)) {
     return 1.0;
@@ -55,7 +78,7 @@ double core_sharing_factor(const CoreSharing &sharing, double ranks, double acti
     return factor;
   }
   const double demand = active + sharing.idle_share.value * (ranks - active);
-  return factor * std::max(1.0, demand / cores) * sharing.crowding.value;
+  return factor * std::max(1.0, demand / cores) * crowding_at(sharing.crowding, ranks);
 }
 
 } // namespace ringscale::machine

@@ -147,7 +147,13 @@ void validate(const Machine &machine, const std::string &where) {
   if (machine.core_sharing.cores > 0) {
     check.positive(machine.core_sharing.neighbour_factor, "core_sharing.neighbour_factor");
     check.share(machine.core_sharing.idle_share, "core_sharing.idle_share");
-    check.positive(machine.core_sharing.crowding, "core_sharing.crowding");
+    std::int64_t previous = machine.core_sharing.cores;
+    for (const Crowding &crowding : machine.core_sharing.crowding) {
+      check.require(crowding.ranks > previous, "core_sharing.crowding",
+                    "must be in rising order of ranks, all above the cores");
+      check.positive(crowding.factor, "core_sharing.crowding.factor");
+      previous = crowding.ranks;
+    }
     check.not_negative(machine.core_sharing.extra_step_s, "core_sharing.extra_step_s");
   }
   check.share(machine.overlap.hidden_fraction, "overlap.hidden_fraction");

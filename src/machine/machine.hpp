@@ -71,14 +71,22 @@ struct Link {
   Number sharing; ///< 0: every flow has its own bandwidth; 1: the flows of a group divide one
 };
 
-/// Ranks of one node that share its cores: with R ranks of which the equivalent of A compute, compute time is
-/// multiplied by max(1, (A + idle_share (R - A)) / cores) x crowding, and every step takes extra_step_s longer.
+/// Measured at one number of ranks that exceeds the cores.
+struct Crowding {
+  std::int64_t ranks = 0;
+  Number factor; ///< on compute time, beyond the plain division of cores: switches, cold caches, uneven turns
+};
+
+/// Ranks of one node on its cores. Two and more ranks slow each other down through memory and clock: compute time is
+/// multiplied by neighbour_factor (all cores busy; in proportion with fewer). With R ranks on fewer cores, of which the
+/// equivalent of A compute, it is further multiplied by max(1, (A + idle_share (R - A)) / cores) x crowding(R), and
+/// every step takes extra_step_s longer.
 struct CoreSharing {
   std::int64_t cores = 0; ///< 0: every device has a processor of its own
   Number neighbour_factor;
-  Number idle_share;   ///< share of a core that a waiting rank takes: 0 sleeps, 1 spins
-  Number crowding;     ///< further factor when ranks outnumber cores (switches, cold caches); 1 for none
-  Number extra_step_s; ///< waiting for one's turn, per step
+  Number idle_share;              ///< share of a core that a waiting rank takes: 0 sleeps, 1 spins
+  std::vector<Crowding> crowding; ///< by ranks, rising; linear between, the last one beyond; empty: 1
+  Number extra_step_s;            ///< waiting for one's turn, per step
 };
 
 /// Share of a hop that runs behind compute: 1 hides all, 0 none.

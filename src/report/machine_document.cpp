@@ -211,7 +211,10 @@ void read_terms(const ObjectReader &object, Machine &machine) {
     machine.core_sharing.cores = sharing.integer("cores", 1, most);
     machine.core_sharing.neighbour_factor = read_number(sharing, "neighbour_factor");
     machine.core_sharing.idle_share = read_number(sharing, "idle_share");
-    machine.core_sharing.crowding = read_number(sharing, "crowding");
+    for (const ObjectReader &entry : sharing.objects("crowding")) {
+      machine.core_sharing.crowding.push_back({entry.integer("ranks", 1, most), read_number(entry, "factor")});
+      entry.finish();
+    }
     machine.core_sharing.extra_step_s = read_number(sharing, "extra_step_s");
     sharing.finish();
   }
@@ -250,10 +253,14 @@ Json machine_to_json(const Machine &machine) {
   document["step_fixed_s"] = to_json(machine.step_fixed_s);
   document["links"] = links_to_json(machine.links);
   if (machine.core_sharing.cores > 0) {
+    Json crowding = Json::array();
+    for (const machine::Crowding &entry : machine.core_sharing.crowding) {
+      crowding.push_back({{"ranks", entry.ranks}, {"factor", to_json(entry.factor)}});
+    }
     document["core_sharing"] = {{"cores", machine.core_sharing.cores},
                                 {"neighbour_factor", to_json(machine.core_sharing.neighbour_factor)},
                                 {"idle_share", to_json(machine.core_sharing.idle_share)},
-                                {"crowding", to_json(machine.core_sharing.crowding)},
+                                {"crowding", crowding},
                                 {"extra_step_s", to_json(machine.core_sharing.extra_step_s)}};
   }
   document["overlap"] = {{"hidden_fraction", to_json(machine.overlap.hidden_fraction)},

@@ -2,40 +2,71 @@
 #include "simulator/hold_out.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
+#include "simulator/engines.hpp"
 #include "statistics/summary.hpp"
 
 namespace ringscale::simulator {
 
 namespace {
 
-struct Range {
-  double FreeTerms::*term;
+using machine::Machine;
+
+/// One term of a fit: its place in the machine, its range and the first step of the search.
+struct Term {
+  double *value;
   double low;
   double high;
-  double first_step;
+  double step;
 };
 
-constexpr std::array own_core_terms{Range{&FreeTerms::neighbour_factor, 0.5, 3.0, 0.1},
-                                    Range{&FreeTerms::step_fixed_s, 0.0, 1e-2, 2e-5},
-                                    Range{&FreeTerms::hidden_fraction, 0.0, 1.0, 0.25}};
-constexpr std::array shared_core_terms{Range{&FreeTerms::crowding, 0.5, 3.0, 0.1},
-                                       Range{&FreeTerms::extra_step_s, 0.0, 5e-2, 2e-4},
-                                       Range{&FreeTerms::idle_share, 0.0, 1.0, 0.25}};
-
-bool shares_cores(const machine::Machine &machine, const MeasuredRing &ring) {
-  return machine.core_sharing.cores > 0 && ring.options.ranks_on_node > machine.core_sharing.cores;
+std::vector<Term> own_core_terms(Machine &machine) {
+  std::vector<Term> terms{{&machine.step_fixed_s.value, 0.0, 1e-2, 2e-5},
+                          {&machine.overlap.hidden_fraction.value, 0.0, 1.0, 0.25}};
+  if (machine.core_sharing.cores > 1) {
+    terms.push_back({&machine.core_sharing.neighbour_factor.value, 0.5, 3.0, 0.1});
+  }
+  return terms;
 }
 
-double predicted_s(const machine::Machine &machine, const MeasuredRing &ring) {
-  SimulationOptions options = ring.options;
-  options.engine = Engine::plain;
-  return simulate(machine, options).time_s;
+std::vector<Term> shared_core_terms(Machine &machine) {
+  std::vector<Term> terms{{&machine.core_sharing.extra_step_s.value, 0.0, 5e-2, 2e-4},
+                          {&machine.core_sharing.idle_share.value, 0.0, 1.0, 0.25}};
+  for (machine::Crowding &crowding : machine.core_sharing.crowding) {
+    terms.push_back({&crowding.factor.value, 0.5, 4.0, 0.2});
+  }
+  return terms;
 }
 
-/// Between least squares and least absolute deviations: errors above this one count by their size, not their square, so
+bool shares_cores(const Machine &machine, const SimulationOptions &options) {
+  return machine.core_sharing.cores > 0 && options.ranks_on_node > machine.core_sharing.cores;
+}
+
+/// A measured ring with everything of its prediction that the free terms do not touch.
+struct PreparedRing {
+  const MeasuredRing *ring;
+  double measured_s;
+  RingCosts costs;
+
+  double predict(const Machine &machine) {
+    costs.set_free_terms(machine);
+    constexpr int bits = 40;
+    const TickScale scale = TickScale::of(costs, ring->options, bits);
+    const Finish finish = run_plain(costs, ring->options, scale);
+    return static_cast<double>(*std::max_element(finish.ticks.begin(), finish.ticks.end())) * scale.tick_s;
+  }
+};
+
+std::vector<PreparedRing> prepare(const Machine &machine, const std::vector<MeasuredRing> &rings) {
+  std::vector<PreparedRing> prepared;
+  for (const MeasuredRing &ring : rings) {
+    prepared.push_back({&ring, statistics::median(ring.samples_s), RingCosts(machine, ring.options)});
+  }
+  return prepared;
+}
+
+/// Between least squares and least absolute deviations: errors above the knee count by their size, not their square, so
 /// that a single disturbed ring does not bend the fit.
 double penalty(double predicted, double measured) {
   constexpr double knee = 0.02;
@@ -43,57 +74,63 @@ double penalty(double predicted, double measured) {
   return std::sqrt(error * error + knee * knee);
 }
 
-template <std::size_t count>
-void search(const machine::Machine &machine, const std::vector<const MeasuredRing *> &rings,
-            const std::array<Range, count> &ranges, FreeTerms &terms) {
+void search(Machine &machine, const std::vector<PreparedRing *> &rings, std::vector<Term> terms) {
   if (rings.empty()) {
     return;
   }
-  const auto loss = [&](const FreeTerms &candidate) {
-    const machine::Machine trial = with_terms(machine, candidate);
+  const auto loss = [&] {
     double sum = 0.0;
-    for (const MeasuredRing *ring : rings) {
-      sum += penalty(predicted_s(trial, *ring), statistics::median(ring->samples_s));
+    for (PreparedRing *ring : rings) {
+      sum += penalty(ring->predict(machine), ring->measured_s);
     }
     return sum;
   };
-  double best = loss(terms);
-  std::array<double, count> step;
-  for (std::size_t index = 0; index < count; ++index) {
-    step[index] = ranges[index].first_step;
-  }
-  constexpr int rounds = 14;
+  double best = loss();
+  constexpr int rounds = 16;
   for (int round = 0; round < rounds; ++round) {
-    for (std::size_t index = 0; index < count; ++index) {
-      const Range &range = ranges[index];
+    for (Term &term : terms) {
+      const double before = *term.value;
       bool moved = false;
       for (const double sign : {1.0, -1.0}) {
-        FreeTerms candidate = terms;
-        candidate.*range.term = std::clamp(terms.*range.term + sign * step[index], range.low, range.high);
-        const double value = loss(candidate);
+        *term.value = std::clamp(before + sign * term.step, term.low, term.high);
+        const double value = loss();
         if (value < best) {
           best = value;
-          terms = candidate;
           moved = true;
           break;
         }
+        *term.value = before;
       }
-      step[index] *= moved ? 1.5 : 0.5;
+      term.step *= moved ? 1.5 : 0.5;
     }
   }
 }
 
+enum class Kind { own_cores, shared_cores };
+
+/// Fits one kind of terms on those of `rings` that are of this kind and not in `left_out`'s setting.
+template <class Keep> void fit_kind(Machine &machine, std::vector<PreparedRing> &rings, Kind kind, const Keep &keep) {
+  std::vector<PreparedRing *> chosen;
+  for (PreparedRing &ring : rings) {
+    const bool shared = shares_cores(machine, ring.ring->options);
+    if (shared == (kind == Kind::shared_cores) && keep(*ring.ring)) {
+      chosen.push_back(&ring);
+    }
+  }
+  search(machine, chosen, kind == Kind::shared_cores ? shared_core_terms(machine) : own_core_terms(machine));
+}
+
 bool same_setting(const MeasuredRing &left, const MeasuredRing &right) {
-  const auto &a = left.options.problem;
-  const auto &b = right.options.problem;
+  const schedule::RingProblem &a = left.options.problem;
+  const schedule::RingProblem &b = right.options.problem;
   return a.ring_size == b.ring_size && a.placement == b.placement && a.attention.tokens == b.attention.tokens &&
          a.attention.mask == b.attention.mask && a.attention.query_heads == b.attention.query_heads &&
          a.attention.kv_heads == b.attention.kv_heads && a.attention.head_dim == b.attention.head_dim &&
          a.attention.batch == b.attention.batch;
 }
 
-machine::HoldOut describe(const machine::Machine &machine, const MeasuredRing &ring, double predicted) {
-  const schedule::RingProblem &problem = ring.options.problem;
+machine::HoldOut describe(const Machine &machine, const PreparedRing &prepared, double predicted_s) {
+  const schedule::RingProblem &problem = prepared.ring->options.problem;
   machine::HoldOut point;
   point.ring_size = problem.ring_size;
   point.tokens = problem.attention.tokens;
@@ -102,63 +139,47 @@ machine::HoldOut describe(const machine::Machine &machine, const MeasuredRing &r
   point.head_dim = problem.attention.head_dim;
   point.mask = problem::name(problem.attention.mask);
   point.placement = schedule::name(problem.placement);
-  point.shares_cores = shares_cores(machine, ring);
-  point.measured_s = statistics::median(ring.samples_s);
-  point.samples_s = ring.samples_s;
-  point.predicted_s = predicted;
-  point.relative_error = predicted / point.measured_s - 1.0;
+  point.shares_cores = shares_cores(machine, prepared.ring->options);
+  point.measured_s = prepared.measured_s;
+  point.samples_s = prepared.ring->samples_s;
+  point.predicted_s = predicted_s;
+  point.relative_error = predicted_s / prepared.measured_s - 1.0;
   return point;
+}
+
+void fit_all(Machine &machine, std::vector<PreparedRing> &rings) {
+  const auto all = [](const MeasuredRing &) { return true; };
+  fit_kind(machine, rings, Kind::own_cores, all);
+  fit_kind(machine, rings, Kind::shared_cores, all);
 }
 
 } // namespace
 
-FreeTerms free_terms(const machine::Machine &machine) {
-  return {machine.step_fixed_s.value,
-          machine.overlap.hidden_fraction.value,
-          machine.core_sharing.neighbour_factor.value,
-          machine.core_sharing.idle_share.value,
-          machine.core_sharing.crowding.value,
-          machine.core_sharing.extra_step_s.value};
+void fit_free_terms(Machine &machine, const std::vector<MeasuredRing> &rings) {
+  std::vector<PreparedRing> prepared = prepare(machine, rings);
+  fit_all(machine, prepared);
 }
 
-machine::Machine with_terms(machine::Machine machine, const FreeTerms &terms) {
-  machine.step_fixed_s.value = terms.step_fixed_s;
-  machine.overlap.hidden_fraction.value = terms.hidden_fraction;
-  machine.core_sharing.neighbour_factor.value = terms.neighbour_factor;
-  machine.core_sharing.idle_share.value = terms.idle_share;
-  machine.core_sharing.crowding.value = terms.crowding;
-  machine.core_sharing.extra_step_s.value = terms.extra_step_s;
-  return machine;
-}
-
-FreeTerms fit_free_terms(const machine::Machine &machine, const std::vector<MeasuredRing> &rings) {
-  std::vector<const MeasuredRing *> own_core;
-  std::vector<const MeasuredRing *> shared_core;
-  for (const MeasuredRing &ring : rings) {
-    (shares_cores(machine, ring) ? shared_core : own_core).push_back(&ring);
-  }
-  FreeTerms terms = free_terms(machine);
-  search(machine, own_core, own_core_terms, terms);
-  search(machine, shared_core, shared_core_terms, terms);
-  return terms;
-}
-
-void cross_validate(machine::Machine &machine, const std::vector<MeasuredRing> &rings) {
+void cross_validate(Machine &machine, const std::vector<MeasuredRing> &rings) {
+  const Machine start = machine;
+  std::vector<PreparedRing> prepared = prepare(machine, rings);
+  fit_all(machine, prepared);
   machine.hold_out.clear();
-  const FreeTerms all = fit_free_terms(machine, rings);
   std::vector<double> errors;
-  for (const MeasuredRing &left_out : rings) {
-    std::vector<MeasuredRing> others;
-    for (const MeasuredRing &ring : rings) {
-      if (!same_setting(ring, left_out)) {
-        others.push_back(ring);
-      }
+  for (PreparedRing &left_out : prepared) {
+    const auto keep = [&](const MeasuredRing &ring) { return !same_setting(ring, *left_out.ring); };
+    // A ring that shares cores takes no part in the other kind's fit, which can stay; and the other way round.
+    const bool shared = shares_cores(machine, left_out.ring->options);
+    Machine without = shared ? machine : start;
+    if (shared) {
+      without.core_sharing.extra_step_s = start.core_sharing.extra_step_s;
+      without.core_sharing.idle_share = start.core_sharing.idle_share;
+      without.core_sharing.crowding = start.core_sharing.crowding;
     }
-    const machine::Machine fitted = with_terms(machine, fit_free_terms(machine, others));
-    machine.hold_out.push_back(describe(machine, left_out, predicted_s(fitted, left_out)));
+    fit_kind(without, prepared, shared ? Kind::shared_cores : Kind::own_cores, keep);
+    machine.hold_out.push_back(describe(machine, left_out, left_out.predict(without)));
     errors.push_back(std::abs(machine.hold_out.back().relative_error));
   }
-  machine = with_terms(machine, all);
   if (!errors.empty()) {
     machine.hold_out_median_relative_error = statistics::median(errors);
     machine.hold_out_max_relative_error = *std::max_element(errors.begin(), errors.end());

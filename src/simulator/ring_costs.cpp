@@ -25,13 +25,21 @@ TokenSet keys_of(const RingProblem &problem, std::int64_t owner) {
 } // namespace
 
 RingCosts::RingCosts(const machine::Machine &machine, const SimulationOptions &options)
-    : options_(options), classes_(options.problem), tile_time_(machine, options.dtype), merge_(machine.merge),
-      step_fixed_s_(machine.step_fixed_s.value), hidden_fraction_(machine.overlap.hidden_fraction.value) {
+    : options_(options), classes_(options.problem), tile_time_(machine, options.dtype), merge_(machine.merge) {
   if (options.kernel != memory::KernelKind::streamed) {
     throw problem::InvalidInput("kernel materialised: machine files hold times of the streamed kernel; simulate that");
   }
   find_hops(machine);
   find_work();
+  set_free_terms(machine);
+}
+
+void RingCosts::set_free_terms(const machine::Machine &machine) {
+  step_fixed_s_ = machine.step_fixed_s.value;
+  hidden_fraction_ = machine.overlap.hidden_fraction.value;
+  largest_work_s_ = largest_own_work_s_;
+  shares_cores_ = false;
+  step_factor_.clear();
   find_core_sharing(machine);
 }
 
@@ -88,7 +96,7 @@ void RingCosts::find_work() {
       if (example.rank >= 0) {
         WorkSeconds &work = class_work_[static_cast<std::size_t>(query_class * classes_.key_relations() + relation)];
         work = work_of(example.rank, example.step);
-        largest_work_s_ = std::max(largest_work_s_, work.total());
+        largest_own_work_s_ = std::max(largest_own_work_s_, work.total());
       }
     }
   }
@@ -98,7 +106,7 @@ void RingCosts::find_work() {
       // All ranks own all queries, so any other rank tells what every rank does with this owner's block.
       const std::int64_t rank = owner == 0 && ring_size() > 1 ? 1 : 0;
       owner_work_[static_cast<std::size_t>(owner)] = work_of(rank, (rank - owner + ring_size()) % ring_size());
-      largest_work_s_ = std::max(largest_work_s_, owner_work_[static_cast<std::size_t>(owner)].total());
+      largest_own_work_s_ = std::max(largest_own_work_s_, owner_work_[static_cast<std::size_t>(owner)].total());
     }
   }
 }

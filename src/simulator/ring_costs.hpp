@@ -26,6 +26,10 @@ public:
   /// Throws InvalidInput for options the machine cannot answer.
   RingCosts(const machine::Machine &machine, const SimulationOptions &options);
 
+  /// Takes the free terms (step_fixed_s, hidden fraction, core sharing) of `machine` in place of those it was made
+  /// with; tiles, merges and links stay. Fits call this thousands of times.
+  void set_free_terms(const machine::Machine &machine);
+
   const StepClasses &classes() const { return classes_; }
   std::int64_t ring_size() const { return classes_.ring_size(); }
   std::int64_t steps() const { return classes_.steps(); }
@@ -76,6 +80,7 @@ private:
   std::vector<WorkSeconds> owner_work_; ///< replicated queries under a causal mask
   std::vector<double> step_factor_;     ///< shared cores: by step
   bool shares_cores_ = false;
+  double largest_own_work_s_ = 0.0; ///< before core sharing
   double largest_work_s_ = 0.0;
   double step_fixed_s_ = 0.0;
   double hop_bytes_ = 0.0;

@@ -52,7 +52,9 @@ std::vector<std::string> describe(const Plan &plan) {
     lines.push_back(std::move(line));
   }
   if (work.simulated_points > 0) {
-    lines.push_back("simulated work: at most " + scaled(work.simulated_device_steps, "device steps"));
+    std::array<char, 64> text{};
+    std::snprintf(text.data(), text.size(), "simulated work: at most %.4g device steps", work.simulated_device_steps);
+    lines.emplace_back(text.data());
   }
   for (const Point &point : plan.points) {
     std::string line = "  ";

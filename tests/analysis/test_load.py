@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reading is strict: what is wrong with a file is one line that names it, and nothing is written."""
 import json
+from types import SimpleNamespace
 
 import pytest
 from conftest import loaded, run_report
 
 import load
+import report
 
 
 def one_line(run):
@@ -18,11 +20,16 @@ def one_line(run):
     return lines[0]
 
 
-def refused(results, tmp_path, *extra):
-    run = run_report(results[0], "--output", tmp_path / "out", *extra)
-    line = one_line(run)
-    assert not (tmp_path / "out").exists()
-    return line
+@pytest.fixture
+def refused(results, tmp_path, capsys):
+    """Calls the program's main, which must refuse in one line and write nothing; gives that line."""
+    def run(*extra):
+        capsys.readouterr()
+        code = report.main([str(results[0]), "--output", str(tmp_path / "out"), *map(str, extra)])
+        written = capsys.readouterr()
+        assert not (tmp_path / "out").exists()
+        return one_line(SimpleNamespace(returncode=code, stdout=written.out, stderr=written.err))
+    return run
 
 
 def change(path, edit):
@@ -56,16 +63,16 @@ def test_empty_directory_is_one_line(tmp_path):
     assert "holds no ringscale document" in one_line(run_report(tmp_path / "empty", "--output", tmp_path / "out"))
 
 
-def test_torn_file_is_one_line(results, tmp_path):
+def test_torn_file_is_one_line(results, refused):
     path = results[0] / "quick.json"
     path.write_text(path.read_text()[:-700])
-    assert "quick.json: line" in refused(results, tmp_path)
+    assert "quick.json: line" in refused()
 
 
 @pytest.mark.parametrize("version", [2, 0, "1", None])
-def test_unknown_schema_version_is_one_line(results, tmp_path, version):
+def test_unknown_schema_version_is_one_line(results, refused, version):
     change(results[0] / "quick.json", lambda document: document.update(schema_version=version))
-    line = refused(results, tmp_path)
+    line = refused()
     assert "quick.json: $.schema_version" in line and "reads version 1" in line
 
 
@@ -85,9 +92,9 @@ def test_unknown_schema_version_is_one_line(results, tmp_path, version):
      '"time_s_interval": {"low": null, "high": 1}}]}', "time_s_interval needs finite"),
     ('{"schema": "ringscale.verdicts", "schema_version": 1, "verdicts": [{"id": "a"}]}', "$.verdicts[0].verdict"),
 ])
-def test_bad_document_is_one_line(results, tmp_path, text, expected):
+def test_bad_document_is_one_line(results, refused, text, expected):
     (results[0] / "bad.json").write_text(text)
-    line = refused(results, tmp_path)
+    line = refused()
     assert "bad.json" in line and expected in line
 
 
@@ -101,20 +108,20 @@ def test_null_means_that_a_row_has_no_such_number(results, tmp_path):
     assert run_report(results[0], "--output", tmp_path / "out").returncode == 0
 
 
-def test_deep_nesting_and_bad_bytes_are_one_line(results, tmp_path):
+def test_deep_nesting_and_bad_bytes_are_one_line(results, refused):
     (results[0] / "bad.json").write_text("[" * 100_000)
-    assert "bad.json: nested too deeply" in refused(results, tmp_path)
+    assert "bad.json: nested too deeply" in refused()
     (results[0] / "bad.json").write_bytes(b'{"schema": "\xff"}')
-    assert "bad.json: byte 12 is not UTF-8" in refused(results, tmp_path)
+    assert "bad.json: byte 12 is not UTF-8" in refused()
 
 
-def test_bad_ledger_is_one_line(results, tmp_path):
+def test_bad_ledger_is_one_line(results, refused):
     results[1].write_text('{"schema": "ringscale.claims"}')
-    assert "ledger.json: $.claims is missing" in refused(results, tmp_path, "--claims", results[1])
+    assert "ledger.json: $.claims is missing" in refused("--claims", results[1])
 
 
-def test_missing_ledger_is_one_line(results, tmp_path):
-    assert "none.json: cannot be read" in refused(results, tmp_path, "--claims", tmp_path / "none.json")
+def test_missing_ledger_is_one_line(tmp_path, refused):
+    assert "none.json: cannot be read" in refused("--claims", tmp_path / "none.json")
 
 
 def test_a_report_is_never_replaced_without_force(results, tmp_path):
@@ -139,8 +146,6 @@ def test_output_that_cannot_be_made_is_one_line(results, tmp_path):
 
 
 def test_no_temporary_file_stays_when_writing_fails(tmp_path, monkeypatch):
-    import report
-
     def broken(*_):
         raise OSError(28, "No space left on device")
     monkeypatch.setattr(report.os, "replace", broken)

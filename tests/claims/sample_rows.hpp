@@ -84,6 +84,9 @@ inline report::Json simulated_row(const SampleWorld &world, const std::string &m
   row["tokens_per_s"] = static_cast<double>(ring_size) * static_cast<double>(chunk) / time_s;
   row["memory_peak_bytes"] = world.bytes_per_token * static_cast<double>(chunk) *
                              std::pow(static_cast<double>(ring_size), world.memory_growth) / (published ? 2.0 : 1.0);
+  row["hops"] = ring_size - 1;
+  row["hop_s"] = world.exposed_share * time_s / static_cast<double>(ring_size);
+  row["compute_s"] = time_s;
   row["exposed_communication_s"] = world.exposed_share * time_s;
   return row;
 }

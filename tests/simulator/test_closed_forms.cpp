@@ -156,7 +156,6 @@ TEST(ClosedForm, SharedCoresMultiplyComputeTime) {
   machine.core_sharing.cores = 2;
   machine.core_sharing.neighbour_factor = number(1.0);
   machine.core_sharing.idle_share = number(0.0);
-  machine.core_sharing.crowding = number(1.0);
   machine.core_sharing.extra_step_s = number(0.0);
   SimulationOptions options = ring_options(4, chunk);
   const double alone = time_of(machine, options);

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+
+#include "machine/calibration.hpp"
+#include "problem/invalid_input.hpp"
+#include "tests/machine/calibrated_machine.hpp"
+
+namespace ringscale::machine {
+namespace {
+
+using machine_tests::raw_calibration;
+
+TEST(Assemble, RecoversTheNumbersBehindExactSamples) {
+  const Machine machine = assemble(raw_calibration());
+  EXPECT_NEAR(machine.links[0].latency_s.value, 2e-6, 1e-12);
+  EXPECT_NEAR(machine.links[0].bandwidth_bytes_per_s.value, 5e9, 1.0);
+  EXPECT_NEAR(machine.links[0].sharing.value, 0.25, 1e-9);
+  EXPECT_LT(machine.message_fit_max_relative_residual, 1e-9);
+  EXPECT_NEAR(machine.merge.fixed_s.value, 1e-6, 1e-12);
+  EXPECT_NEAR(machine.merge.per_element_s.value, 2e-10, 1e-16);
+  EXPECT_DOUBLE_EQ(machine.step_fixed_s.value, 3e-6);
+  EXPECT_DOUBLE_EQ(machine.overlap.hidden_fraction.value, 0.6);
+  EXPECT_NEAR(machine.core_sharing.neighbour_factor.value, 1.1, 1e-3);
+  // A sine of amplitude 2 % has its 16 % and 84 % quantiles at +-0.02 sin(0.34 pi) = 0.0175.
+  EXPECT_NEAR(machine.jitter.relative_standard_deviation.value, 0.0175, 0.001);
+  EXPECT_EQ(machine.jitter.relative_quantiles.size(), 21u);
+}
+
+TEST(Assemble, KeepsRawSamplesAndTheirMedians) {
+  RawCalibration raw = raw_calibration();
+  raw.tiles.samples.back().samples_s = {3.0, 1.0, 2.0, 100.0, 2.5};
+  raw.messages.back().samples_s = {0.02, 0.01, 0.5};
+  const Machine machine = assemble(raw);
+  EXPECT_EQ(machine.tiles.samples.back().samples_s, raw.tiles.samples.back().samples_s);
+  EXPECT_EQ(machine.tiles.samples.back().time_s, 2.5);
+  EXPECT_EQ(machine.messages.back().time_s, 0.02);
+}
+
+TEST(Assemble, ARankAloneGetsALinkThatSaysSo) {
+  RawCalibration raw = raw_calibration();
+  raw.messages.clear();
+  raw.hidden_fractions.clear();
+  raw.neighbour_tile_s.clear();
+  const Machine machine = assemble(raw);
+  EXPECT_EQ(machine.links[0].latency_s.kind, "analytic");
+  EXPECT_EQ(machine.core_sharing.neighbour_factor.value, 1.0);
+}
+
+TEST(Assemble, RefusesMissingOrImpossibleSamples) {
+  const auto refused = [](const std::function<void(RawCalibration &)> &change) {
+    RawCalibration raw = raw_calibration();
+    change(raw);
+    EXPECT_THROW(assemble(raw), problem::InvalidInput);
+  };
+  refused([](auto &raw) { raw.tiles.samples[3].samples_s.clear(); });
+  refused([](auto &raw) { raw.tiles.samples[3].samples_s = {std::nan("")}; });
+  refused([](auto &raw) { raw.tiles.samples[3].samples_s = {0.0}; });
+  refused([](auto &raw) { raw.tiles.samples.erase(raw.tiles.samples.begin()); }); // no full grid
+  refused([](auto &raw) { raw.merges.resize(1); });
+  refused([](auto &raw) { raw.repeated_tile_s.clear(); });
+  refused([](auto &raw) { raw.messages[0].samples_s = {-1.0}; });
+  refused([](auto &raw) {
+    for (MessageSample &message : raw.messages) {
+      message.samples_s = {1.0 / static_cast<double>(message.message_bytes)}; // falls with size
+    }
+  });
+}
+
+} // namespace
+} // namespace ringscale::machine
