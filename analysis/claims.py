@@ -29,8 +29,9 @@ def _evidence_line(entry):
     if "figure" in entry and "value" in entry:
         shown = f'{text(entry["figure"])} = <strong>{number_with_name(entry["figure"], entry["value"])}</strong>'
         interval = entry.get("interval")
-        if isinstance(interval, dict):
-            shown += f" ({value(interval.get('low'))} to {value(interval.get('high'))})"
+        if isinstance(interval, dict) and interval.get("low") != interval.get("high"):
+            low, high = (number_with_name(entry["figure"], interval.get(end)) for end in ("low", "high"))
+            shown += f" ({low} to {high})"
     elif "values" in entry:
         shown = f'the statement: {value(entry["values"])}'
     else:

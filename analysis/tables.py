@@ -29,6 +29,8 @@ def _cell(row, key, show):
     if key == "time_s_interval":
         interval = row[key]
         reached = interval.get("confidence")
+        if not reached:  # nothing is known about the spread, for instance of a machine that was never calibrated
+            return ""
         words = f"{choose.seconds(interval['low'])} to {choose.seconds(interval['high'])}"
         return text(words + (f" ({100 * reached:.0f} %)" if isinstance(reached, (int, float)) else ""))
     if key == "samples_s":

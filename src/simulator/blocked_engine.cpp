@@ -13,12 +13,12 @@ namespace ringscale::simulator {
 
 namespace {
 
-// A block's row of times, twice, its costs, keys and mixed keys, 4 bytes each, fit a first-level cache of 32 KiB.
-constexpr std::int64_t block_ranks = 1024;
-constexpr std::int64_t most_steps_at_once = 256;
+// A block's times, work, amplitudes and mixed keys, 4 bytes each, fill a first-level cache of 32 KiB.
+constexpr std::int64_t block_ranks = 2048;
+constexpr std::int64_t most_steps_at_once = 512;
 constexpr std::int64_t margin = most_steps_at_once + 4 * lane_count;
-static_assert(block_ranks >= 2 * most_steps_at_once + 2 * lane_count);
-static_assert(smallest_blocked_ring >= block_ranks);
+static_assert(smallest_blocked_ring >= 2 * most_steps_at_once + 2 * lane_count);
+static_assert(block_ranks >= smallest_blocked_ring);
 static_assert(most_steps_at_once % steps_per_noise_group == 0);
 
 /// Times of the two outermost ranks that a block still knows after each step, for the gap between two blocks.
@@ -37,18 +37,16 @@ struct Block {
 
 /// The room one thread computes in.
 template <class Tick> struct Workspace {
-  std::vector<Tick> current, next;
+  std::vector<Tick> times;
   std::vector<std::uint32_t> bits;
   RowScratch<Tick> scratch;
 
   void prepare(std::int64_t cells) {
     const auto length = static_cast<std::size_t>(cells + 4 * lane_count);
-    current.assign(length, 0);
-    next.assign(length, 0);
+    times.assign(length, 0);
     bits.resize(length);
   }
-  Tick *current_cells() { return current.data() + 2 * lane_count; }
-  Tick *next_cells() { return next.data() + 2 * lane_count; }
+  Tick *cells() { return times.data() + 2 * lane_count; }
   std::uint32_t *bit_cells() { return bits.data() + 2 * lane_count; }
 };
 
@@ -65,7 +63,7 @@ public:
       : costs_(costs), options_(options), scale_(scale), narrow_(costs, options, scale, margin),
         wide_(costs, options, scale, margin), times_(static_cast<std::size_t>(costs.ring_size()), 0) {
     const std::int64_t ring_size = costs.ring_size();
-    const std::int64_t count = ring_size / block_ranks;
+    const std::int64_t count = std::max<std::int64_t>(1, ring_size / block_ranks);
     for (std::int64_t index = 0; index < count; ++index) {
       Block block;
       block.begin = down_to_lanes(ring_size * index / count);
@@ -134,11 +132,11 @@ private:
     const std::int64_t ranks = block.end - block.begin;
     workspace.prepare(up_to_lanes(ranks));
     for (std::int64_t cell = 0; cell < ranks; ++cell) {
-      workspace.current_cells()[cell] =
+      workspace.cells()[cell] =
           static_cast<Tick>(times_[static_cast<std::size_t>(block.begin + cell)] - block.earliest);
     }
     for (std::int64_t done = 0; done < count; ++done) {
-      const Tick *current = workspace.current_cells();
+      const Tick *current = workspace.cells();
       const auto slot = static_cast<std::size_t>(2 * done);
       for (std::int64_t side = 0; side < 2; ++side) {
         const auto place = slot + static_cast<std::size_t>(side);
@@ -148,7 +146,7 @@ private:
       advance_row(ticks, workspace, block.begin, step + done, done + 1, ranks - done - 1, false);
     }
     for (std::int64_t cell = count; cell < ranks - count; ++cell) {
-      times_[static_cast<std::size_t>(block.begin + cell)] = block.earliest + workspace.current_cells()[cell];
+      times_[static_cast<std::size_t>(block.begin + cell)] = block.earliest + workspace.cells()[cell];
     }
   }
 
@@ -171,7 +169,7 @@ private:
     const std::int64_t begin = left.end - centre; // rank of cell 0; negative or beyond the ring's end at its ends
     workspace.prepare(2 * centre);
     for (std::int64_t done = 0; done < count; ++done) {
-      Tick *current = workspace.current_cells();
+      Tick *current = workspace.cells();
       const auto slot = static_cast<std::size_t>(2 * done);
       for (std::int64_t side = 0; side < 2; ++side) {
         const auto place = slot + static_cast<std::size_t>(side);
@@ -183,7 +181,7 @@ private:
     const std::int64_t ring_size = costs_.ring_size();
     for (std::int64_t cell = centre - count; cell < centre + count; ++cell) {
       const std::int64_t rank = (begin + cell + ring_size) % ring_size;
-      times_[static_cast<std::size_t>(rank)] = earliest + workspace.current_cells()[cell];
+      times_[static_cast<std::size_t>(rank)] = earliest + workspace.cells()[cell];
     }
   }
 
@@ -206,13 +204,10 @@ private:
     const std::uint32_t *keys = options_.jitter > 0.0 ? ticks.rank_keys(begin) : nullptr;
     const std::uint32_t group_key = noise_group_key(options_.seed, step);
     if constexpr (std::is_same_v<Tick, std::int32_t>) {
-      advance_lanes(workspace.current_cells(), workspace.next_cells(), row, keys, group_key, step_in_group, fresh,
-                    workspace.bit_cells(), low, high);
+      advance_lanes(workspace.cells(), row, keys, group_key, step_in_group, fresh, workspace.bit_cells(), low, high);
     } else {
-      advance_cells(workspace.current_cells(), workspace.next_cells(), row, keys, group_key, step_in_group, first,
-                    last);
+      advance_cells(workspace.cells(), row, keys, group_key, step_in_group, first, last);
     }
-    std::swap(workspace.current, workspace.next);
   }
 
   const RingCosts &costs_;

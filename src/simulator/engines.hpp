@@ -20,7 +20,7 @@ Finish run_plain(const RingCosts &costs, const SimulationOptions &options, const
 /// Blocks of ranks advanced many steps at a time, so that their times stay in the first-level cache: the same ticks as
 /// run_plain to the last bit, on any number of threads. Needs ring_size >= smallest_blocked_ring.
 Finish run_blocked(const RingCosts &costs, const SimulationOptions &options, const TickScale &scale, int threads);
-inline constexpr std::int64_t smallest_blocked_ring = 1024;
+inline constexpr std::int64_t smallest_blocked_ring = 1056;
 
 /// Whether ranks are equal up to a period of the links: no spread, no jitter, work that depends on the step alone.
 bool can_fold(const RingCosts &costs, const SimulationOptions &options, const TickScale &scale);

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <utility>
-
 #include "simulator/engines.hpp"
 #include "simulator/recurrence.hpp"
 
@@ -20,18 +18,16 @@ Finish run_plain(const RingCosts &costs, const SimulationOptions &options, const
   const TickCosts<std::int64_t> ticks(costs, options, scale, 0);
   RowScratch<std::int64_t> scratch;
   // One ghost on either side holds the neighbour across the ring's end.
-  std::vector<std::int64_t> current(static_cast<std::size_t>(ring_size + 2), 0);
-  std::vector<std::int64_t> next(current.size(), 0);
+  std::vector<std::int64_t> times(static_cast<std::size_t>(ring_size + 2), 0);
   for (std::int64_t step = 0; step + 1 < costs.steps(); ++step) {
-    current.front() = current[static_cast<std::size_t>(ring_size)];
-    current.back() = current[1];
+    times.front() = times[static_cast<std::size_t>(ring_size)];
+    times.back() = times[1];
     const StepRow<std::int64_t> row = ticks.row(step, 0, ring_size, scratch);
-    advance_cells(current.data() + 1, next.data() + 1, row, ticks.rank_keys(0), noise_group_key(options.seed, step),
+    advance_cells(times.data() + 1, row, ticks.rank_keys(0), noise_group_key(options.seed, step),
                   static_cast<int>(step % steps_per_noise_group), 0, ring_size);
-    std::swap(current, next);
   }
   Finish finish;
-  finish.ticks.assign(current.begin() + 1, current.end() - 1);
+  finish.ticks.assign(times.begin() + 1, times.end() - 1);
   finish.steps_computed = static_cast<double>(ring_size) * static_cast<double>(costs.steps());
   add_last_step(costs, options, scale, finish);
   return finish;

@@ -7,31 +7,44 @@ namespace ringscale::simulator {
 
 namespace {
 
-template <bool with_jitter, bool hops_alike>
-void advance(const std::int32_t *current, std::int32_t *next, const StepRow<std::int32_t> &row,
-             const std::uint32_t *rank_keys, std::uint32_t group_key, int step_in_group, bool fresh,
-             std::uint32_t *bits, std::int64_t begin, std::int64_t end) {
-  // Neighbours come from registers: a load that straddles cache lines costs two.
+/// Everything one row's loop reads and writes; no two of the arrays overlap.
+struct Row {
+  std::int32_t *__restrict times;
+  const std::int32_t *__restrict work;
+  const std::int32_t *__restrict amplitude;
+  const std::int32_t *__restrict hop_in;
+  const std::int32_t *__restrict hop_out;
+  const std::uint32_t *__restrict rank_keys;
+  std::uint32_t *__restrict bits;
+  std::uint32_t group_key;
+  std::int64_t begin;
+  std::int64_t end;
+};
+
+enum class Noise { none, fresh, kept };
+
+template <Noise noise_kind, bool hops_alike, int step_in_group> void advance(const Row row) {
+  // Neighbours come from registers: a load that straddles cache lines costs two, and the row can be updated in place.
   Lanes before;
   Lanes own;
   Lanes after;
-  load(before, current + begin - lane_count);
-  load(own, current + begin);
-  const std::int32_t hop = hops_alike ? row.hop_in[begin] : 0;
-  for (std::int64_t cell = begin; cell < end; cell += lane_count) {
-    load(after, current + cell + lane_count);
+  load(before, row.times + row.begin - lane_count);
+  load(own, row.times + row.begin);
+  const std::int32_t hop = hops_alike ? row.hop_in[row.begin] : 0;
+  for (std::int64_t cell = row.begin; cell < row.end; cell += lane_count) {
+    load(after, row.times + cell + lane_count);
     Lanes compute_free;
     load(compute_free, row.work + cell);
-    if constexpr (with_jitter) {
+    if constexpr (noise_kind != Noise::none) {
       UnsignedLanes mixed;
-      if (fresh) {
-        load(mixed, rank_keys + cell);
-        mixed = (mixed ^ group_key) * 0x7FEB352DU;
+      if constexpr (noise_kind == Noise::fresh) {
+        load(mixed, row.rank_keys + cell);
+        mixed = (mixed ^ row.group_key) * 0x7FEB352DU;
         mixed = (mixed ^ (mixed >> 15)) * 0x846CA68BU;
         mixed ^= mixed >> 16;
-        store(bits + cell, mixed);
+        store(row.bits + cell, mixed);
       } else {
-        load(mixed, bits + cell);
+        load(mixed, row.bits + cell);
       }
       Lanes noise;
       Lanes amplitude;
@@ -60,24 +73,36 @@ void advance(const std::int32_t *current, std::int32_t *next, const StepRow<std:
       raise_to(compute_free, left);
       raise_to(compute_free, right);
     }
-    store(next + cell, compute_free);
+    store(row.times + cell, compute_free);
     before = own;
     own = after;
   }
 }
 
+template <bool hops_alike> void advance_noisy(const Row &row, int step_in_group, bool fresh) {
+  switch (step_in_group) {
+  case 0:
+    return fresh ? advance<Noise::fresh, hops_alike, 0>(row) : advance<Noise::kept, hops_alike, 0>(row);
+  case 1:
+    return advance<Noise::kept, hops_alike, 1>(row);
+  case 2:
+    return advance<Noise::kept, hops_alike, 2>(row);
+  default:
+    return advance<Noise::kept, hops_alike, 3>(row);
+  }
+}
+
 } // namespace
 
-void advance_lanes(const std::int32_t *current, std::int32_t *next, const StepRow<std::int32_t> &row,
-                   const std::uint32_t *rank_keys, std::uint32_t group_key, int step_in_group, bool fresh,
-                   std::uint32_t *bits, std::int64_t begin, std::int64_t end) {
-  const auto call = [&](auto function) {
-    function(current, next, row, rank_keys, group_key, step_in_group, fresh, bits, begin, end);
-  };
-  if (row.amplitude != nullptr) {
-    row.hops_alike ? call(advance<true, true>) : call(advance<true, false>);
+void advance_lanes(std::int32_t *times, const StepRow<std::int32_t> &row, const std::uint32_t *rank_keys,
+                   std::uint32_t group_key, int step_in_group, bool fresh, std::uint32_t *bits, std::int64_t begin,
+                   std::int64_t end) {
+  const Row arrays{times, row.work, row.amplitude, row.hop_in, row.hop_out, rank_keys, bits, group_key, begin, end};
+  if (row.amplitude == nullptr) {
+    row.hops_alike ? advance<Noise::none, true, 0>(arrays) : advance<Noise::none, false, 0>(arrays);
   } else {
-    row.hops_alike ? call(advance<false, true>) : call(advance<false, false>);
+    row.hops_alike ? advance_noisy<true>(arrays, step_in_group, fresh)
+                   : advance_noisy<false>(arrays, step_in_group, fresh);
   }
 }
 

@@ -26,25 +26,27 @@ template <class Tick> inline Tick next_start(Tick before, Tick own, Tick after, 
   return std::max(compute_free, std::max(block_held, buffer_passed));
 }
 
-/// One step for cells [begin, end) of a row, in plain C++; reads current[begin - 1 .. end].
+/// One step for cells [begin, end) of a row, in place and in plain C++; reads times[begin - 1 .. end].
 template <class Tick>
-void advance_cells(const Tick *current, Tick *next, const StepRow<Tick> &row, const std::uint32_t *rank_keys,
-                   std::uint32_t group_key, int step_in_group, std::int64_t begin, std::int64_t end) {
+void advance_cells(Tick *times, const StepRow<Tick> &row, const std::uint32_t *rank_keys, std::uint32_t group_key,
+                   int step_in_group, std::int64_t begin, std::int64_t end) {
+  Tick before = times[begin - 1];
   for (std::int64_t cell = begin; cell < end; ++cell) {
     Tick work = row.work[cell];
     if (row.amplitude != nullptr) {
       const std::int32_t noise = noise_of(mix_keys(rank_keys[cell], group_key), step_in_group);
       work += static_cast<Tick>((row.amplitude[cell] * noise) >> amplitude_shift);
     }
-    next[cell] =
-        next_start(current[cell - 1], current[cell], current[cell + 1], work, row.hop_in[cell], row.hop_out[cell]);
+    const Tick own = times[cell];
+    times[cell] = next_start(before, own, times[cell + 1], work, row.hop_in[cell], row.hop_out[cell]);
+    before = own;
   }
 }
 
-/// The same for 32-bit ticks, sixteen cells at a time: [begin, end) are multiples of lane_count, pointers aligned or
+/// The same for 32-bit ticks, sixteen cells at a time: begin and end are multiples of lane_count, pointers aligned or
 /// not. `bits` keeps the mixed keys of a group of steps between its calls; `fresh` computes them.
-void advance_lanes(const std::int32_t *current, std::int32_t *next, const StepRow<std::int32_t> &row,
-                   const std::uint32_t *rank_keys, std::uint32_t group_key, int step_in_group, bool fresh,
-                   std::uint32_t *bits, std::int64_t begin, std::int64_t end);
+void advance_lanes(std::int32_t *times, const StepRow<std::int32_t> &row, const std::uint32_t *rank_keys,
+                   std::uint32_t group_key, int step_in_group, bool fresh, std::uint32_t *bits, std::int64_t begin,
+                   std::int64_t end);
 
 } // namespace ringscale::simulator

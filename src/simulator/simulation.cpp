@@ -16,7 +16,7 @@ using problem::InvalidInput;
 
 namespace {
 
-constexpr int blocked_tick_bits = 20;
+constexpr int blocked_tick_bits = 19;
 constexpr int finest_tick_bits = 40;
 /// (rank, step) pairs above which a run would take a quarter of an hour or more on two cores.
 constexpr double most_steps_computed = 1.0e13;

@@ -24,7 +24,7 @@ struct SimulationOptions {
   int threads = 0;                ///< 0: all cores of the affinity mask
   std::int64_t ranks_on_node = 0; ///< ranks that share the machine's cores; 0: every device has a core of its own
   Engine engine = Engine::automatic;
-  int tick_bits = 0; ///< a tick is the longest step / 2^tick_bits; 0: 20 for blocked, else as fine as 62 bits allow
+  int tick_bits = 0; ///< a tick is the longest step / 2^tick_bits; 0: 19 for blocked, else as fine as 62 bits allow
 };
 
 /// Where the time of the slowest device went; the parts add up to `total_s`.

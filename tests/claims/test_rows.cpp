@@ -83,7 +83,7 @@ TEST(Quantity, ReadsRowsWithTheirIntervals) {
   EXPECT_DOUBLE_EQ(figure.low, 512.0);
   EXPECT_DOUBLE_EQ(figure.high, 2048.0);
   EXPECT_EQ(figure.evidence.kind, EvidenceKind::measured);
-  EXPECT_EQ(figure.evidence.source, "rows.json#p2");
+  EXPECT_EQ(figure.evidence.source, "rows.json#p2; tokens_per_s = tokens / time_s");
   EXPECT_EQ(figure.evidence.figure, "tokens_per_s");
   ASSERT_TRUE(figure.evidence.interval);
   EXPECT_DOUBLE_EQ(figure.evidence.interval->confidence, 0.95);

@@ -68,9 +68,9 @@ TEST_P(BlockedEngine, EqualsThePlainLoopToTheLastBitOnAnyThreadCount) {
 
 INSTANTIATE_TEST_SUITE_P(
     Rings, BlockedEngine,
-    testing::Values(BlockedCase{"even", Placement::contiguous, Mask::none, 2048, 0, false, 0.05, 0.02, 1.0},
-                    BlockedCase{"smallest", Placement::contiguous, Mask::none, 1024, 0, false, 0.05, 0.02, 1.0},
-                    BlockedCase{"odd_size", Placement::contiguous, Mask::none, 3001, 0, false, 0.05, 0.02, 1.0},
+    testing::Values(BlockedCase{"even", Placement::contiguous, Mask::none, 4096, 0, false, 0.05, 0.02, 1.0},
+                    BlockedCase{"smallest", Placement::contiguous, Mask::none, 1056, 0, false, 0.05, 0.02, 1.0},
+                    BlockedCase{"odd_size", Placement::contiguous, Mask::none, 6001, 0, false, 0.05, 0.02, 1.0},
                     BlockedCase{"no_jitter", Placement::contiguous, Mask::none, 1100, 0, false, 0.3, 0.0, 1.0},
                     BlockedCase{"no_spread", Placement::contiguous, Mask::none, 1100, 0, false, 0.0, 0.2, 1.0},
                     BlockedCase{"exposed", Placement::contiguous, Mask::none, 1500, 0, false, 0.05, 0.02, 0.4},
@@ -81,14 +81,14 @@ INSTANTIATE_TEST_SUITE_P(
                     BlockedCase{"striped", Placement::striped, Mask::causal, 1300, 0, false, 0.05, 0.02, 1.0},
                     BlockedCase{"uneven", Placement::contiguous, Mask::none, 1200, 577, false, 0.05, 0.02, 1.0},
                     BlockedCase{"uneven_zigzag", Placement::zigzag, Mask::causal, 1200, 1777, false, 0.0, 0.02, 1.0},
-                    BlockedCase{"replicated", Placement::replicated_queries, Mask::causal, 1030, 0, false, 0.05, 0.02,
+                    BlockedCase{"replicated", Placement::replicated_queries, Mask::causal, 1060, 0, false, 0.05, 0.02,
                                 1.0}),
     [](const auto &test) { return test.param.name; });
 
 TEST(BlockedEngine, TimesTooFarApartFor32BitsAreStillExact) {
   // Spread 1: some devices are fifty times slower than others, and a tick of 2^-28 of the slowest step leaves no room.
   const machine::Machine machine = simple_machine(1e-9, 1e-9, 1e12);
-  SimulationOptions options = ring_options(1024, 64);
+  SimulationOptions options = ring_options(1100, 64);
   options.speed_spread = 1.0;
   options.jitter = 0.02;
   EXPECT_EQ(blocked(machine, options, 2, 28).ticks, plain(machine, options, 28).ticks);
@@ -96,7 +96,7 @@ TEST(BlockedEngine, TimesTooFarApartFor32BitsAreStillExact) {
 
 TEST(BlockedEngine, AnotherSeedGivesOtherTimes) {
   const machine::Machine machine = simple_machine(1e-9, 1e-6, 1e9);
-  SimulationOptions options = ring_options(1024, 64);
+  SimulationOptions options = ring_options(1100, 64);
   options.jitter = 0.02;
   const Finish first = blocked(machine, options, 2);
   options.seed = 2;
