@@ -28,6 +28,20 @@ def device(row):
     return row.get("machine", "") if row.get("machine_kind") == "published" else ""
 
 
+def variation(row):
+    """(speed spread, jitter) of simulated devices; nothing for even ones and for real ones, which are as they are."""
+    return (row.get("speed_spread", 0.0), row.get("jitter", 0.0)) if row["kind"] == "simulated" else (0.0, 0.0)
+
+
+def device_words(row):
+    """Words for simulated devices that are not the cores at hand, or that differ from each other; may be empty."""
+    words = [f"{device(row)} by its data sheet"] if device(row) else []
+    spread, jitter = variation(row)
+    if spread or jitter:
+        words.append(f"speeds spread {100 * spread:g} %, jitter {100 * jitter:g} %")
+    return words
+
+
 def groups(rows, keys):
     """Rows by their values of `keys` (names of fields, or functions of a row), largest group first, then by value: the
     same input gives the same order."""

@@ -55,8 +55,9 @@ void resolve(SimulateFlags &flags, const Session &session) {
     throw InvalidInput(flags.tokens > 0 ? "--tokens and --chunk-tokens exclude each other"
                                         : "one of --tokens and --chunk-tokens must be given, above 0");
   }
-  if (flags.ring_size < 1) {
-    throw InvalidInput("ring_size is " + std::to_string(flags.ring_size) + "; it must be at least 1");
+  constexpr std::int64_t most_devices = std::int64_t{1} << 40;
+  if (flags.ring_size < 1 || flags.ring_size > most_devices) {
+    throw InvalidInput("ring_size is " + std::to_string(flags.ring_size) + "; it must be between 1 and 2^40");
   }
   if (flags.chunk_tokens > (std::int64_t{1} << 50) / flags.ring_size) {
     throw InvalidInput("ring_size x chunk_tokens is above 2^50 tokens; make one of them smaller");

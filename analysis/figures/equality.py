@@ -7,6 +7,7 @@ from figures import SWEEP, drawn
 NAME = "equality"
 TITLE = "Error against the double-precision reference"
 CONTROL_COLOUR = style.COLOURS[1]
+PLACEMENTS = ("contiguous", "zigzag", "striped", "replicated_queries")
 
 
 def is_control(row):
@@ -32,11 +33,11 @@ def draw(results):
     figure, (error_axes, share_axes) = style.new_figure(1, 2, height=4.8)
     legend = []
     shift = _spread_x(right)
-    for ((placement, mask), rows), colour in zip(sorted(choose.groups(right, ("placement", "mask"))),
-                                                 (c for c in style.COLOURS * 2 if c != CONTROL_COLOUR)):
-        label = f"{choose.placement_words(placement)}, {'causal' if mask == 'causal' else 'no mask'}"
+    colours = dict(zip(PLACEMENTS, (c for c in style.COLOURS if c != CONTROL_COLOUR)))
+    for placement, rows in sorted((values[0], rows) for values, rows in choose.groups(right, ("placement",))):
+        label, colour = choose.placement_words(placement), colours.get(placement, style.GUIDE_COLOUR)
         legend.append((label, colour))
-        x = [row["ring_size"] * shift[(placement, mask)] for row in rows]
+        x = [row["ring_size"] * shift[(placement, row.get("mask"))] for row in rows]
         # An error of exactly zero has no place on a logarithmic axis; it is drawn at the smallest float32 step.
         style.draw(error_axes, "measured", label, x, [max(row["max_error"], 1e-9) for row in rows], colour, line=False)
         style.draw(share_axes, "measured", label, x,
@@ -67,8 +68,8 @@ def draw(results):
     style.finish(figure, [style.series_handles(legend),
                           style.kind_handles({"measured"})
                           + [style.guide_handle("bound from dtype and length (analytic)", linestyle="-")]])
-    caption = (f"{len(right)} runs on real ranks, each compared element by element; every point below the grey line is equal within "
-               "the bound derived from dtype, tokens, head_dim and merges. Points at one ring size are drawn side by side.")
+    caption = (f"{len(right)} runs on real ranks, each compared element by element; every point below the grey line is "
+               "equal within the bound derived from dtype, tokens, head_dim and merges (band: where bounds differ). Points at one ring size are drawn side by side, by placement and mask.")
     if control:
         caption += f" {len(control)} negative controls must lie above it."
     return drawn(figure, caption, found, [])

@@ -99,44 +99,60 @@ def _draw_designs(axes, found, published, used, shown):
     axes.set_ylabel("memory of one rank")
 
 
+def closed_forms(rows):
+    """The closed form beside each measured row, as rows of their own; from runs that state it."""
+    return [Row({**row, "kind": "analytic", "memory_peak_bytes": row["memory_closed_form_bytes"]}, row.source)
+            for row in rows if row["kind"] == "measured" and "memory_closed_form_bytes" in row]
+
+
+def _title(words, rows, key, per=""):
+    return f"{words}: {choose.integer(rows[0][key])} tokens{per}\n{choose.shape_words(rows[0])}"
+
+
+def _growing(found):
+    """Rows at a fixed number of tokens per rank, of the problem that reaches farthest."""
+    weak = [row for row in found if row["tokens"] == row["chunk_tokens"] * row["ring_size"]]
+    candidates = [rows for _, rows in choose.groups(weak, choose.SHAPE + ("chunk_tokens",))]
+    return max(candidates, default=[], key=lambda rows: (len({row["ring_size"] for row in rows}) > 1,
+                                                         max(row["ring_size"] for row in rows), len(rows)))
+
+
 def draw(results):
     found = _usable(results)
     published = published_series(results)
-    figure, (fixed_tokens, fixed_chunk) = style.new_figure(1, 2)
-    used, shown, missing = [], {}, []
-
     strong = _best(found, "tokens", published[0]["tokens"] if published else None)
-    if strong or published:
-        if strong:
-            title = f"Fixed problem: {choose.integer(strong[0]['tokens'])} tokens\n{choose.shape_words(strong[0])}"
-        else:
-            title = f"Fixed problem: {choose.integer(published[0]['tokens'])} tokens"
-        fixed_tokens.set_title(title)
-        same = [row for row in published if not strong or row["tokens"] == strong[0]["tokens"]]
-        _draw_designs(fixed_tokens, strong, same, used, shown)
-    else:
-        missing.append(("memory rows", SWEEP))
-        style.say_missing(fixed_tokens, *missing[-1])
+    measured = _best([row for row in found if row["kind"] == "measured"], "tokens")
+    weak = _growing(found)
+    if not (found or published):
+        missing = ("memory rows", SWEEP)
+        return drawn(style.missing_figure(*missing), "", [], [missing])
 
-    # One design per line is enough here; the fixed chunk that reaches farthest says most.
-    weak = [row for row in found if row["tokens"] == row["chunk_tokens"] * row["ring_size"]]
-    candidates = choose.groups(weak, choose.SHAPE + ("chunk_tokens",))
-    if candidates:
-        weak = max((rows for _, rows in candidates),
-                   key=lambda rows: (len({row["ring_size"] for row in rows}) > 1, max(row["ring_size"] for row in rows)))
-        fixed_chunk.set_title(f"Growing problem: {choose.integer(weak[0]['chunk_tokens'])} tokens per rank\n"
-                              f"{choose.shape_words(weak[0])}")
+    figure, (fixed_tokens, on_ranks, fixed_chunk) = style.new_figure(1, 3, width=13.5, height=4.9)
+    used, shown, missing = [], {}, []
+    same = [row for row in published if not strong or row["tokens"] == strong[0]["tokens"]]
+    if strong or same:
+        _draw_designs(fixed_tokens, strong, same, used, shown)
+        fixed_tokens.set_title(_title("Fixed", strong, "tokens") if strong else
+                               f"Fixed: {choose.integer(same[0]['tokens'])} tokens")
+    if measured:
+        _draw_designs(on_ranks, measured + closed_forms(measured), [], used, shown)
+        on_ranks.set_title(_title("On real ranks", measured, "tokens"))
+    else:
+        missing.append(("memory measured on real ranks", SWEEP))
+        style.say_missing(on_ranks, *missing[-1])
+    if weak:
         _draw_designs(fixed_chunk, weak, [], used, shown)
+        fixed_chunk.set_title(_title("Growing", weak, "chunk_tokens", " per rank"))
     else:
         missing.append(("memory rows at a fixed number of tokens per rank", SWEEP))
         style.say_missing(fixed_chunk, *missing[-1])
 
-    kinds = {row["kind"] for row in used}
-    style.finish(figure, [style.series_handles(shown.items()), style.kind_handles(kinds)])
+    shown = {words: colour for words, colour in DESIGNS.values() if words in shown}
+    style.finish(figure, [style.series_handles(shown.items()), style.kind_handles({row["kind"] for row in used})])
     caption = ("Left: what a rank needs for one fixed problem. Where queries are replicated only keys, values and scores are "
                "divided, so the line flattens at the size of the whole queries; the sharded, streamed ring falls as 1/P. "
-               "Right: the problem grows with the ring. Bytes are the ledger's high-water mark over all purposes; the "
-               "published figures say MB and are read as MiB.")
+               "Middle: the ledger's high-water mark on real ranks, on the closed form. Right: the problem grows with the "
+               "ring. The published figures say MB and are read as MiB.")
     nearest = closest_model(strong, published)
     if nearest:
         caption += (f" Of the designs drawn, the published series is nearest to: {DESIGNS[nearest[0]][0]} (largest "

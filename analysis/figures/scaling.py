@@ -6,17 +6,20 @@ from figures import SWEEP, drawn
 
 NAME = "scaling"
 TITLE = "Weak and strong scaling"
-MOST_SERIES = 4
+MOST_SERIES = 5
+# Runs with fewer samples than this were made to check results or memory, not time.
+FEWEST_SAMPLES = 3
 # Simulated points are drawn this much farther than measured ones; the throughput figure shows the rest.
 REACH = 16
-SERIES = choose.SHAPE + (choose.device, "placement", "mask", "kernel")
+SERIES = choose.SHAPE + (choose.device, choose.variation, "placement", "mask", "kernel")
 
 
 def timed(results):
     """Valid ring rows with a time, of real devices or of simulated ones; runs without polling have their own figure."""
     found = choose.select(results.rows, needs=("ring_size", "tokens", "chunk_tokens", "time_s"), schedule="ring",
                           kind=("measured", "simulated"))
-    return [row for row in choose.valid(found) if row.get("progress") != "unpolled"]
+    return [row for row in choose.valid(found) if row.get("progress") != "unpolled"
+            and (row["kind"] == "simulated" or len(row.get("samples_s", ())) >= FEWEST_SAMPLES)]
 
 
 def efficiency(points, weak):
@@ -41,17 +44,18 @@ def _series(found, fixed):
         return any((kind, 1) in by_kind and any(other == kind and size > 1 for other, size in by_kind)
                    for kind, _ in by_kind)
     candidates = [(values, rows) for values, rows in choose.groups(found, SERIES + (fixed,)) if goes_on(rows)]
-    candidates = [item for item in candidates if choose.device(item[1][0]) == ""] or candidates
-    # Series with measured points come first: simulated rows are many, and easily made.
-    candidates.sort(key=lambda item: (-sum(row["kind"] == "measured" for row in item[1]), -len(item[1])))
+    # Series without measured points would stretch the axes over many decades: they stand alone or not at all.
+    candidates = [item for item in candidates if any(row["kind"] == "measured" for row in item[1])] or candidates
+    candidates.sort(key=lambda item: (-len({row["kind"] for row in item[1]}),
+                                      -len({row["ring_size"] for row in item[1] if row["kind"] == "measured"}),
+                                      -len(item[1])))
     return candidates[:MOST_SERIES], max(0, len(candidates) - MOST_SERIES)
 
 
 def _label(rows, fixed):
     row = rows[0]
     words = [choose.placement_words(row.get("placement")), "causal" if row.get("mask") == "causal" else "no mask"]
-    if choose.device(row):
-        words.insert(0, choose.device(row))
+    words = choose.device_words(row) + words
     if row.get("kernel") == "materialised":
         words.append("scores kept")
     words.append(f"{choose.integer(row[fixed])} tokens" + (" per rank" if fixed == "chunk_tokens" else ""))

@@ -8,8 +8,8 @@ from load import Row
 
 NAME = "throughput"
 TITLE = "Throughput from one device to a quarter of a million"
-MOST_SERIES = 4
-SERIES = choose.SHAPE + (choose.device, "placement", "mask", "chunk_tokens")
+MOST_DEVICES = 4
+SERIES = choose.SHAPE + (choose.device, choose.variation, "placement", "mask", "chunk_tokens")
 
 
 def published_series(results):
@@ -22,27 +22,42 @@ def published_series(results):
             for line in lines if "ring_size" in line and "throughput_tokens_per_s" in line]
 
 
+def _reach(rows):
+    return max(row["ring_size"] for row in rows)
+
+
 def _candidates(found):
-    """Weak series (tokens per rank fixed), those that reach farthest and have measured points first."""
+    """Weak series (tokens per rank fixed) to draw, and how many are left out: of the cores at hand the one that reaches
+    farthest and the best measured one, and one of each published machine."""
     usable = [row for row in found if "tokens_per_s" in row and row.get("kernel", "streamed") == "streamed"
               and row["tokens"] == row["chunk_tokens"] * row["ring_size"]]
-    grouped = [(values, rows) for values, rows in choose.groups(usable, SERIES)
-               if len({row["ring_size"] for row in rows}) > 1 or max(row["ring_size"] for row in rows) > 1024]
-    if not grouped:
-        return [], 0
-    # The series of the devices at hand that reaches farthest leads; beside it stand others of its placement and mask,
-    # with measured points first.
-    reach = max(grouped, key=lambda item: (choose.device(item[1][0]) == "", max(row["ring_size"] for row in item[1]),
-                                           item[1][0].get("mask") == "none", len(item[1])))
-    alike = [item for item in grouped if item[0][-3:-1] == reach[0][-3:-1]]
-    alike.sort(key=lambda item: (item is not reach, -sum(row["kind"] == "measured" for row in item[1]), -len(item[1])))
-    return alike[:MOST_SERIES], len(grouped) - len(alike[:MOST_SERIES])
+    grouped = [rows for _, rows in choose.groups(usable, SERIES)
+               if len({row["ring_size"] for row in rows}) > 1 or _reach(rows) > 1024]
+    at_hand = [rows for rows in grouped if not choose.device(rows[0])]
+    chosen = []
+    if at_hand:
+        chosen.append(max(at_hand, key=lambda rows: (_reach(rows), choose.variation(rows[0]) == (0.0, 0.0),
+                                                     rows[0].get("mask") == "none", len(rows))))
+        measured = max(at_hand, key=lambda rows: (len({row["ring_size"] for row in rows if row["kind"] == "measured"}),
+                                                  rows[0].get("mask") == "none", rows[0]["chunk_tokens"]))
+        if measured is not chosen[0] and any(row["kind"] == "measured" for row in measured):
+            chosen.append(measured)
+    elsewhere = [rows for rows in grouped if choose.device(rows[0])]
+    for name in sorted({choose.device(rows[0]) for rows in elsewhere})[:MOST_DEVICES]:
+        chosen.append(max((rows for rows in elsewhere if choose.device(rows[0]) == name),
+                          key=lambda rows: (_reach(rows), len(rows))))
+    return chosen, len(grouped) - len(chosen)
 
 
 def _label(row):
-    mask = "causal" if row.get("mask") == "causal" else "no mask"
-    return (f"{choose.device(row) or 'cores of this machine'}, {choose.placement_words(row.get('placement'))}, {mask}, "
-            f"{choose.integer(row['chunk_tokens'])} tokens per device")
+    words = choose.device_words(row)
+    if not choose.device(row):
+        words.insert(0, "cores of this machine")
+    if row.get("placement") != "contiguous":
+        words.append(choose.placement_words(row.get("placement")))
+    if row.get("mask") == "causal":
+        words.append("causal")
+    return ", ".join(words + [f"{choose.integer(row['chunk_tokens'])} tokens each"])
 
 
 def _draw(axes, rows, label, colour, per_device):
@@ -60,7 +75,7 @@ def _draw(axes, rows, label, colour, per_device):
 def _name_ends(axes, candidates, published):
     """Writes the last per-device value of each series and of the published one beside their points."""
     ends = []
-    for (_, rows), colour in zip(candidates, style.COLOURS):
+    for rows, colour in zip(candidates, style.COLOURS):
         last = max(rows, key=lambda row: (row["ring_size"], row.source))
         ends.append((last, last["tokens_per_s"] / last["ring_size"], colour))
     if published:
@@ -78,7 +93,7 @@ def draw(results):
     used, missing, legend = [], [], []
     for index, (axes, per_device) in enumerate(zip(panels, (False, True))):
         sizes = [row["ring_size"] for row in published]
-        for (_, rows), colour in zip(candidates, style.COLOURS):
+        for rows, colour in zip(candidates, style.COLOURS):
             _draw(axes, rows, _label(rows[0]), colour, per_device)
             sizes += [row["ring_size"] for row in rows]
             if index == 0:

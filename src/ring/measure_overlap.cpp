@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <functional>
 
 #include "problem/invalid_input.hpp"
 #include "ring/measurements.hpp"
@@ -66,21 +67,31 @@ OverlapMeasurement measure_overlap(Communicator &communicator, const TileSetting
   const TileBench bench(setting);
   Shift shift(communicator, bytes);
   OverlapMeasurement measured;
-  measured.communication_s = sample_collective(communicator, repetitions, [&] {
-    shift.start();
-    shift.finish();
-  });
-  measured.compute_s = sample_collective(communicator, repetitions, [&] { bench.compute_in_slices([] {}); });
-  measured.polled_s = sample_collective(communicator, repetitions, [&] {
-    shift.start();
-    bench.compute_in_slices([&] { shift.progress(); });
-    shift.finish();
-  });
-  measured.unpolled_s = sample_collective(communicator, repetitions, [&] {
-    shift.start();
-    bench.compute_in_slices([] {});
-    shift.finish();
-  });
+  // The four take turns, so that whatever else slows the machine down for a while slows all of them.
+  const auto sample_into = [&](std::vector<double> &samples, bool keep, const std::function<void()> &work) {
+    const double slowest_s = sample_collective(communicator, {0, 1}, work).front();
+    if (keep) {
+      samples.push_back(slowest_s);
+    }
+  };
+  for (int turn = -repetitions.warmup; turn < repetitions.samples; ++turn) {
+    const bool keep = turn >= 0;
+    sample_into(measured.communication_s, keep, [&] {
+      shift.start();
+      shift.finish();
+    });
+    sample_into(measured.compute_s, keep, [&] { bench.compute_in_slices([] {}); });
+    sample_into(measured.polled_s, keep, [&] {
+      shift.start();
+      bench.compute_in_slices([&] { shift.progress(); });
+      shift.finish();
+    });
+    sample_into(measured.unpolled_s, keep, [&] {
+      shift.start();
+      bench.compute_in_slices([] {});
+      shift.finish();
+    });
+  }
   measured.hidden_fraction_polled = hidden_fraction(measured, measured.polled_s);
   measured.hidden_fraction_unpolled = hidden_fraction(measured, measured.unpolled_s);
   return measured;

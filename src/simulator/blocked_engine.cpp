@@ -37,8 +37,8 @@ struct Block {
 
 /// The room one thread computes in.
 template <class Tick> struct Workspace {
-  std::vector<Tick> times;
-  std::vector<std::uint32_t> bits;
+  AlignedVector<Tick> times;
+  AlignedVector<std::uint32_t> bits;
   RowScratch<Tick> scratch;
 
   void prepare(std::int64_t cells) {

@@ -10,8 +10,13 @@ namespace ringscale::simulator {
 
 /// When every rank has finished, in ticks.
 struct Finish {
-  std::vector<std::int64_t> ticks; ///< one entry a rank, or a period of equal ranks
+  std::vector<std::int64_t> ticks; ///< one entry a rank; of a folded ring, a rank of each kind
   double steps_computed = 0.0;     ///< (rank, step) pairs advanced
+  /// Entries from `fold_at` on stand for ranks `fold_skips` further on.
+  std::int64_t fold_at = 0;
+  std::int64_t fold_skips = 0;
+
+  std::int64_t rank_of(std::int64_t entry) const { return entry < fold_at ? entry : entry + fold_skips; }
 };
 
 /// Step after step over all ranks, in 64-bit ticks, one thread: the oracle of the others, O(ring_size) memory.
@@ -25,8 +30,10 @@ inline constexpr std::int64_t smallest_blocked_ring = 1056;
 /// Whether ranks are equal up to a period of the links: no spread, no jitter, work that depends on the step alone.
 bool can_fold(const RingCosts &costs, const SimulationOptions &options, const TickScale &scale);
 
-/// One period of equal ranks, advanced until its pattern of times repeats (max-plus systems become periodic), then
-/// multiplied out; the same ticks as run_plain. Needs can_fold.
+/// A short ring in place of a long one of equal ranks: one period where periods fill the ring, else some hundred
+/// periods around the place where they do not. It is advanced until the pattern of times repeats, then multiplied out;
+/// the same ticks as run_plain. Needs can_fold; throws InvalidInput in the case of an unfilled period whose pattern
+/// does not repeat before news of it has gone round the short ring.
 Finish run_folded(const RingCosts &costs, const SimulationOptions &options, const TickScale &scale);
 
 /// The last step has no hop: adds every rank's work of that step to the times at which it starts.

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <utility>
 
 #include "problem/invalid_input.hpp"
 #include "simulator/engines.hpp"
@@ -10,19 +9,48 @@ namespace ringscale::simulator {
 
 namespace {
 
-/// Costs of one step for the ranks of one period; they are the same for all later steps.
-struct PeriodRow {
+/// Ranks of the short ring when the last period of links is not filled: news travels one rank a step, so what happens
+/// at the ring's end stays within this many steps' reach of it.
+constexpr std::int64_t short_ring_ranks = 4096;
+
+/// The ranks that stand for all.
+struct ShortRing {
+  std::int64_t size = 1;
+  std::int64_t fold_at = 0;
+  std::int64_t fold_skips = 0;
+  bool seamless = true; ///< periods fill the ring, so the short ring's end is like any other place
+};
+
+ShortRing short_ring_of(const RingCosts &costs) {
+  ShortRing result;
+  const std::int64_t ring_size = costs.ring_size();
+  const std::int64_t period = costs.hop_period();
+  result.seamless = period < ring_size || ring_size == 1;
+  if (result.seamless) {
+    result.size = period;
+    result.fold_at = period;
+    return result;
+  }
+  // Whole periods are left out of the middle.
+  const std::int64_t links = costs.link_period();
+  result.fold_skips = (ring_size - short_ring_ranks) / links * links;
+  result.size = ring_size - result.fold_skips;
+  result.fold_at = result.size / 2 / links * links;
+  return result;
+}
+
+/// Costs of one step for the ranks of the short ring; they are the same for all later steps.
+struct ShortRow {
   std::vector<std::int64_t> work;
   std::vector<std::int64_t> hop_in;
   std::vector<std::int64_t> hop_out;
-  bool operator==(const PeriodRow &) const = default;
 };
 
-PeriodRow period_row(const RingCosts &costs, const SimulationOptions &options, const TickScale &scale,
-                     std::int64_t step) {
-  PeriodRow row;
-  const std::int64_t period = costs.hop_period();
-  for (std::int64_t rank = 0; rank < period; ++rank) {
+ShortRow short_row(const RingCosts &costs, const SimulationOptions &options, const TickScale &scale,
+                   const Finish &finish, std::int64_t step) {
+  ShortRow row;
+  for (std::size_t entry = 0; entry < finish.ticks.size(); ++entry) {
+    const std::int64_t rank = finish.rank_of(static_cast<std::int64_t>(entry));
     const std::int64_t exposed = exposed_ticks(costs, scale, rank, step);
     row.work.push_back(work_ticks(costs, options, scale, rank, step) + exposed);
     row.hop_in.push_back(hop_ticks(costs, scale, rank) + exposed);
@@ -31,20 +59,23 @@ PeriodRow period_row(const RingCosts &costs, const SimulationOptions &options, c
   return row;
 }
 
-void advance_period(std::vector<std::int64_t> &times, const PeriodRow &row) {
-  const std::vector<std::int64_t> old = times;
-  const std::size_t period = times.size();
-  for (std::size_t rank = 0; rank < period; ++rank) {
-    times[rank] = next_start(old[(rank + period - 1) % period], old[rank], old[(rank + 1) % period], row.work[rank],
-                             row.hop_in[rank], row.hop_out[rank]);
+void advance_short(std::vector<std::int64_t> &times, const ShortRow &row) {
+  const std::size_t size = times.size();
+  const std::int64_t first = times[0];
+  std::int64_t before = times[size - 1];
+  for (std::size_t entry = 0; entry < size; ++entry) {
+    const std::int64_t own = times[entry];
+    const std::int64_t after = entry + 1 < size ? times[entry + 1] : first;
+    times[entry] = next_start(before, own, after, row.work[entry], row.hop_in[entry], row.hop_out[entry]);
+    before = own;
   }
 }
 
 /// By how much `times` lies above `earlier` when it does so evenly, else -1.
 std::int64_t even_rise(const std::vector<std::int64_t> &times, const std::vector<std::int64_t> &earlier) {
   const std::int64_t rise = times[0] - earlier[0];
-  for (std::size_t rank = 1; rank < times.size(); ++rank) {
-    if (times[rank] - earlier[rank] != rise) {
+  for (std::size_t entry = 1; entry < times.size(); ++entry) {
+    if (times[entry] - earlier[entry] != rise) {
       return -1;
     }
   }
@@ -58,7 +89,7 @@ bool can_fold(const RingCosts &costs, const SimulationOptions &options, const Ti
       costs.classes().query_classes() > 1 || costs.classes().key_relations() > 3) {
     return false;
   }
-  if (costs.hop_period() >= costs.ring_size() && costs.ring_size() > 1) {
+  if (costs.hop_period() >= costs.ring_size() && costs.ring_size() > 1 && costs.ring_size() <= 2 * short_ring_ranks) {
     return false;
   }
   // Under a causal mask ranks differ unless blocks from before and after cost the same, as zigzag arranges.
@@ -72,21 +103,32 @@ bool can_fold(const RingCosts &costs, const SimulationOptions &options, const Ti
 
 Finish run_folded(const RingCosts &costs, const SimulationOptions &options, const TickScale &scale) {
   const std::int64_t hops = costs.steps() - 1;
-  std::vector<std::int64_t> times(static_cast<std::size_t>(costs.hop_period()), 0);
+  const ShortRing ring = short_ring_of(costs);
   Finish finish;
+  finish.ticks.assign(static_cast<std::size_t>(ring.size), 0);
+  finish.fold_at = ring.fold_at;
+  finish.fold_skips = ring.fold_skips;
+  std::vector<std::int64_t> &times = finish.ticks;
   std::int64_t done = 0;
   if (hops > 0) {
     // The first step may differ (diagonal tile, no merge); all later ones are alike.
-    advance_period(times, period_row(costs, options, scale, 0));
+    advance_short(times, short_row(costs, options, scale, finish, 0));
     ++done;
   }
   if (done < hops) {
-    const PeriodRow row = period_row(costs, options, scale, 1);
+    const ShortRow row = short_row(costs, options, scale, finish, 1);
     std::vector<std::int64_t> anchor = times;
     std::int64_t anchor_step = done;
     std::int64_t next_anchor = 2;
     while (done < hops) {
-      advance_period(times, row);
+      // News from the seam must not have met itself: until then the short ring's times are the long ring's, and a
+      // pattern that repeats by then repeats for ever, since a step only adds and takes maxima.
+      if (!ring.seamless && done > ring.size / 2 - 2 * costs.link_period()) {
+        throw problem::InvalidInput("a ring of " + std::to_string(costs.ring_size()) +
+                                    " devices whose last node is not full does not settle; choose a multiple of " +
+                                    std::to_string(costs.link_period()));
+      }
+      advance_short(times, row);
       ++done;
       const std::int64_t rise = even_rise(times, anchor);
       if (rise >= 0) {
@@ -96,7 +138,7 @@ Finish run_folded(const RingCosts &costs, const SimulationOptions &options, cons
           time += skipped * rise;
         }
         for (std::int64_t rest = (hops - done) % cycle; rest > 0; --rest) {
-          advance_period(times, row);
+          advance_short(times, row);
         }
         break;
       }
@@ -107,8 +149,8 @@ Finish run_folded(const RingCosts &costs, const SimulationOptions &options, cons
       }
     }
   }
-  finish.steps_computed = static_cast<double>(times.size()) * static_cast<double>(done + 1);
-  finish.ticks = std::move(times);
+  finish.steps_computed =
+      static_cast<double>(times.size()) * static_cast<double>(std::min<std::int64_t>(done + 1, costs.steps()));
   add_last_step(costs, options, scale, finish);
   return finish;
 }

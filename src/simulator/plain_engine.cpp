@@ -7,7 +7,7 @@ namespace ringscale::simulator {
 void add_last_step(const RingCosts &costs, const SimulationOptions &options, const TickScale &scale, Finish &finish) {
   const std::int64_t last = costs.steps() - 1;
   for (std::size_t rank = 0; rank < finish.ticks.size(); ++rank) {
-    const auto place = static_cast<std::int64_t>(rank);
+    const std::int64_t place = finish.rank_of(static_cast<std::int64_t>(rank));
     const std::int64_t work = work_ticks(costs, options, scale, place, last);
     finish.ticks[rank] += work + jitter_ticks(options, place, last, amplitude_ticks(options, work));
   }

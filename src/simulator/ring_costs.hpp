@@ -54,6 +54,8 @@ public:
   bool hops_are_alike() const;
   /// Ranks after which hops repeat, also across the ring's end; ring_size when they do not.
   std::int64_t hop_period() const { return hop_period_; }
+  /// Ranks after which hops repeat within the ring, whatever happens at its end.
+  std::int64_t link_period() const { return link_period_; }
   /// Part of the shorter of work and hop that does not hide behind the longer one.
   double exposed_s(double work_s, double hop_time_s) const {
     return (1.0 - hidden_fraction_) * (work_s < hop_time_s ? work_s : hop_time_s);

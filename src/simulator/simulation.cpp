@@ -44,10 +44,9 @@ int thread_count(int asked) {
 void require_feasible(const RingCosts &costs) {
   const double work = static_cast<double>(costs.ring_size()) * static_cast<double>(costs.steps());
   if (costs.ring_size() > most_unfolded_ranks || work > most_steps_computed) {
-    throw InvalidInput("ring_size " + std::to_string(costs.ring_size()) + " needs every one of " +
-                       std::to_string(work) +
-                       " steps computed; up to 1e13 are. Without speed_spread and jitter, "
-                       "unmasked or zigzag, equal devices fold into one at any size");
+    throw InvalidInput("ring_size " + std::to_string(costs.ring_size()) +
+                       " is too large to compute every step of every device (up to 1e13 are computed); without "
+                       "speed_spread and jitter, unmasked or zigzag, equal devices fold into one at any size");
   }
 }
 
@@ -90,7 +89,7 @@ Finish advance(const RingCosts &costs, const SimulationOptions &options, Simulat
 }
 
 void summarise(Finish finish, Simulation &result, std::int64_t &slowest_rank) {
-  slowest_rank = std::max_element(finish.ticks.begin(), finish.ticks.end()) - finish.ticks.begin();
+  slowest_rank = finish.rank_of(std::max_element(finish.ticks.begin(), finish.ticks.end()) - finish.ticks.begin());
   std::sort(finish.ticks.begin(), finish.ticks.end());
   const auto at = [&](double share) {
     const auto last = static_cast<double>(finish.ticks.size() - 1);

@@ -81,7 +81,7 @@ TickCosts<Tick>::TickCosts(const RingCosts &costs, const SimulationOptions &opti
   const StepClasses &classes = costs.classes();
   // A rank's speed is drawn once, not once per class.
   std::vector<double> factor(length, 1.0);
-  std::vector<Tick> hop(length + 1);
+  AlignedVector<Tick> hop(length + 1);
   for (std::size_t index = 0; index < length; ++index) {
     factor[index] = device_time_factor(options.seed, rank_at(index), options.speed_spread);
     hop[index] = static_cast<Tick>(hop_ticks(costs, scale, rank_at(index)));
@@ -120,8 +120,9 @@ TickCosts<Tick>::TickCosts(const RingCosts &costs, const SimulationOptions &opti
 }
 
 template <class Tick>
-void TickCosts<Tick>::fill(std::int64_t rank, std::int64_t step, std::size_t index, std::vector<Tick> &work,
-                           std::vector<Tick> &amplitude, std::vector<Tick> &hop_in, std::vector<Tick> &hop_out) const {
+void TickCosts<Tick>::fill(std::int64_t rank, std::int64_t step, std::size_t index, AlignedVector<Tick> &work,
+                           AlignedVector<Tick> &amplitude, AlignedVector<Tick> &hop_in,
+                           AlignedVector<Tick> &hop_out) const {
   const std::int64_t ticks = work_ticks(costs_, options_, scale_, rank, step);
   const std::int64_t exposed = exposed_ticks(costs_, scale_, rank, step);
   work[index] = static_cast<Tick>(ticks + exposed);
@@ -137,7 +138,7 @@ StepRow<Tick> TickCosts<Tick>::row(std::int64_t step, std::int64_t begin, std::i
   const auto length = static_cast<std::size_t>(end - begin);
   const bool jitter = options_.jitter > 0.0;
   const auto make_room = [&] {
-    for (std::vector<Tick> *array : {&scratch.work, &scratch.amplitude, &scratch.hop_in, &scratch.hop_out}) {
+    for (AlignedVector<Tick> *array : {&scratch.work, &scratch.amplitude, &scratch.hop_in, &scratch.hop_out}) {
       if (array->size() < length) {
         array->resize(length);
       }
@@ -155,17 +156,18 @@ StepRow<Tick> TickCosts<Tick>::row(std::int64_t step, std::int64_t begin, std::i
     }
     return composed();
   }
+  const StepClasses &classes = costs_.classes();
   const std::int64_t turned = begin < 0 ? ring_size : 0;
-  if (costs_.classes().uniform()) {
-    scratch.runs.assign(1, {begin + turned, end + turned, costs_.classes().key_relation(0, step)});
-  } else {
-    costs_.classes().runs(step, begin + turned, end + turned, scratch.runs);
+  int relation = classes.key_relation(0, step);
+  if (!classes.uniform()) {
+    classes.runs(step, begin + turned, end + turned, scratch.runs);
+    relation = scratch.runs.size() == 1 ? scratch.runs[0].key_relation : -1;
   }
-  const auto at = [&](const std::vector<Tick> &array, std::int64_t position) {
+  const auto at = [&](const AlignedVector<Tick> &array, std::int64_t position) {
     return array.empty() ? nullptr : array.data() + position - turned + margin_;
   };
-  if (scratch.runs.size() == 1) {
-    const ClassArrays &arrays = by_relation_[static_cast<std::size_t>(scratch.runs[0].key_relation)];
+  if (relation >= 0) {
+    const ClassArrays &arrays = by_relation_[static_cast<std::size_t>(relation)];
     const std::int64_t first = begin + turned;
     return {at(arrays.work, first), at(arrays.amplitude, first), at(arrays.hop_in, first), at(arrays.hop_out, first),
             arrays.hops_alike};

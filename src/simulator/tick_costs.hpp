@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "simulator/aligned_vector.hpp"
 #include "simulator/ring_costs.hpp"
 #include "simulator/simulation.hpp"
 
@@ -32,7 +33,7 @@ template <class Tick> struct StepRow {
 
 /// Arrays for one row where the step has several classes of work.
 template <class Tick> struct RowScratch {
-  std::vector<Tick> work, amplitude, hop_in, hop_out;
+  AlignedVector<Tick> work, amplitude, hop_in, hop_out;
   std::vector<ClassRun> runs;
 };
 
@@ -49,18 +50,18 @@ public:
 
 private:
   struct ClassArrays {
-    std::vector<Tick> work, amplitude, hop_in, hop_out;
+    AlignedVector<Tick> work, amplitude, hop_in, hop_out;
     bool hops_alike = false;
   };
-  void fill(std::int64_t rank, std::int64_t step, std::size_t index, std::vector<Tick> &work,
-            std::vector<Tick> &amplitude, std::vector<Tick> &hop_in, std::vector<Tick> &hop_out) const;
+  void fill(std::int64_t rank, std::int64_t step, std::size_t index, AlignedVector<Tick> &work,
+            AlignedVector<Tick> &amplitude, AlignedVector<Tick> &hop_in, AlignedVector<Tick> &hop_out) const;
 
   const RingCosts &costs_;
   SimulationOptions options_;
   TickScale scale_;
   std::int64_t margin_ = 0;
   std::vector<ClassArrays> by_relation_; ///< empty when work is no function of the class
-  std::vector<std::uint32_t> rank_keys_;
+  AlignedVector<std::uint32_t> rank_keys_;
 };
 
 /// The scalar costs all arrays are made of. work_ticks holds speed and fixed term, not the exposed part.

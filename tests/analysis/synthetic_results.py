@@ -123,8 +123,8 @@ def message_rows(random):
         for messages in (1, 2):
             time = 9e-7 * messages + 2**power / 9e9
             samples = sorted((time * random.lognormal(0.0, 0.05, 11)).tolist())
-            rows.append({"kind": "measured", "verb": "calibrate", "point": f"messages-{messages}-{2**power}", "pattern": "ping_pong", "ranks": 2, "messages": messages,
-                         "message_bytes": 2**power, "time_s": samples[5], "samples_s": samples,
+            rows.append({"kind": "measured", "verb": "calibrate", "point": f"messages-{messages}-{2**power}",
+                         "pattern": "ping_pong", "ranks": 2, "messages": messages, "message_bytes": 2**power, "time_s": samples[5], "samples_s": samples,
                          "time_s_interval": {"low": samples[1], "high": samples[9], "confidence": 0.98828125}})
     return rows
 

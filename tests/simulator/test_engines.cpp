@@ -132,6 +132,27 @@ TEST(FoldedEngine, EqualsThePlainLoopToTheLastBitForRandomRings) {
   EXPECT_GT(folded_rings, 80);
 }
 
+TEST(FoldedEngine, AnUnfilledLastNodeFoldsToTheLastBitToo) {
+  for (const std::int64_t ring_size : {8193, 8205, 9999}) {
+    for (const std::int64_t chunk : {16, 200, 1400}) { // latency, bandwidth and compute bound
+      const SimulationOptions options = ring_options(ring_size, chunk);
+      const RingCosts costs(node_machine(), options);
+      const TickScale scale = TickScale::of(costs, options, 40);
+      ASSERT_TRUE(can_fold(costs, options, scale));
+      const Finish folded = run_folded(costs, options, scale);
+      const Finish expected = run_plain(costs, options, scale);
+      ASSERT_LT(folded.ticks.size(), expected.ticks.size());
+      for (std::size_t entry = 0; entry < folded.ticks.size(); ++entry) {
+        const auto rank = static_cast<std::size_t>(folded.rank_of(static_cast<std::int64_t>(entry)));
+        ASSERT_EQ(folded.ticks[entry], expected.ticks[rank]) << "P=" << ring_size << " rank " << rank;
+      }
+      // Ranks left out are like those one period before the fold.
+      const auto skipped = static_cast<std::size_t>(folded.fold_at + 8);
+      EXPECT_EQ(expected.ticks[skipped], folded.ticks[static_cast<std::size_t>(folded.fold_at - 8)]);
+    }
+  }
+}
+
 TEST(FoldedEngine, RefusesRingsWhoseDevicesDiffer) {
   const auto folds = [](const machine::Machine &machine, const SimulationOptions &options) {
     const RingCosts costs(machine, options);
@@ -146,6 +167,13 @@ TEST(FoldedEngine, RefusesRingsWhoseDevicesDiffer) {
   EXPECT_FALSE(folds(machine, ring_options(64, 64, Mask::causal, Placement::striped)));
   EXPECT_TRUE(folds(machine, ring_options(64, 64, Mask::causal, Placement::zigzag)));
   EXPECT_FALSE(folds(node_machine(), ring_options(60, 64))); // the last node is not full
+}
+
+TEST(FoldedEngine, TheDocumentsOddRingFoldsAsWell) {
+  const Simulation result = simulate(node_machine(), ring_options(244'140'625, 4096));
+  EXPECT_EQ(result.engine, "folded");
+  const Simulation even = simulate(node_machine(), ring_options(244'140'624, 4096));
+  EXPECT_NEAR(result.time_s / even.time_s, 1.0, 1e-6);
 }
 
 TEST(FoldedEngine, AQuarterOfABillionDevicesAreAdvancedByMultiplication) {
