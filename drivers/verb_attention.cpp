@@ -8,6 +8,7 @@
 
 #include "drivers/attention_run.hpp"
 #include "drivers/failure.hpp"
+#include "drivers/flag_checks.hpp"
 #include "drivers/session.hpp"
 #include "problem/invalid_input.hpp"
 #include "report/json.hpp"
@@ -202,7 +203,7 @@ void add_attention_verb(CLI::App &program, Session &session) {
   verb->add_option("--batch", problem.batch, "Batch entries")->capture_default_str();
   verb->add_option("--query-heads", problem.query_heads, "Query heads")->capture_default_str();
   verb->add_option("--kv-heads", flags->kv_heads, "Key/value heads; as many as query heads when not given")
-      ->check(CLI::PositiveNumber);
+      ->check(at_least_one);
   verb->add_option("--head-dim", problem.head_dim, "Elements of a head")->capture_default_str();
   verb->add_option("--mask", flags->mask, "none or causal")->capture_default_str();
   verb->add_option("--dtype", flags->dtype, "float32")->capture_default_str();

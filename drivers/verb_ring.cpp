@@ -9,6 +9,7 @@
 #include <string>
 
 #include "drivers/failure.hpp"
+#include "drivers/flag_checks.hpp"
 #include "drivers/session.hpp"
 #include "problem/invalid_input.hpp"
 #include "report/json.hpp"
@@ -215,7 +216,7 @@ void add_ring_verb(CLI::App &program, Session &session) {
   verb->add_option("--batch", attention.batch, "Batch entries")->capture_default_str();
   verb->add_option("--query-heads", attention.query_heads, "Query heads")->capture_default_str();
   verb->add_option("--kv-heads", flags->kv_heads, "Key/value heads; as many as query heads when not given")
-      ->check(CLI::PositiveNumber);
+      ->check(at_least_one);
   verb->add_option("--head-dim", attention.head_dim, "Elements of a head")->capture_default_str();
   verb->add_option("--mask", flags->mask, "none or causal")->capture_default_str();
   verb->add_option("--placement", flags->placement, "contiguous, zigzag, striped or replicated_queries")
@@ -225,7 +226,7 @@ void add_ring_verb(CLI::App &program, Session &session) {
   verb->add_option("--kernel", flags->kernel, "streamed or materialised")->capture_default_str();
   verb->add_option("--dtype", flags->dtype, "float32")->capture_default_str();
   verb->add_option("--ring-size", flags->ring_size, "Ranks of the ring; all ranks of the job when not given")
-      ->check(CLI::PositiveNumber);
+      ->check(at_least_one);
   verb->add_option("--repetitions", options.repetitions, "Timed repetitions")->capture_default_str();
   verb->add_option("--warmup", options.warmup, "Repetitions before the timed ones")->capture_default_str();
   verb->add_option("--deadline", options.deadline_s, "Seconds any wait for a peer may take; then exit code 124")

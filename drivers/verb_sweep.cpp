@@ -52,6 +52,8 @@ public:
   Sweep(Session &session, const SweepFlags &flags) : session_(session), flags_(flags) {}
 
   int run() {
+    // MPI first: a rank that ends while the others are still starting MPI leaves them, and the launcher, waiting.
+    ranks_ = session_.world_size();
     prepare();
     const sweep::StopSignal signals;
     const bool complete = finish_points();
@@ -71,7 +73,6 @@ private:
       throw InvalidInput("--output DIR is missing: the folder for the journal and results.json");
     }
     read_machines();
-    ranks_ = session_.world_size();
     sweep::require_ranks(plan_.largest_measured_ring(), ranks_);
     if (std::filesystem::exists(results_file()) && !flags_.resume) {
       throw InvalidInput(results_file().string() + " exists already; name another output");
@@ -146,7 +147,11 @@ private:
       options.seed = point.ring.seed;
       options.ranks_on_node = point.one_node ? point.problem().ring_size : 0;
       const machine::Machine &machine = machines_.at(point.machine);
-      return sweep::simulation_row(point.id, machine, options, simulator::simulate(machine, options));
+      try {
+        return sweep::simulation_row(point.id, machine, options, simulator::simulate(machine, options));
+      } catch (const InvalidInput &error) {
+        throw InvalidInput("point " + point.id + ": " + error.what());
+      }
     }
     case sweep::PointKind::analytic:
       return sweep::memory_row(point.id, point.model, point.problem(), point.footprint);

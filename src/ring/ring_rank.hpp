@@ -16,8 +16,10 @@ namespace ringscale::ring {
 
 /// Seconds one rank spent in one repetition.
 struct RankTimes {
-  double compute_s = 0.0;               ///< in attention kernels, progress polls between slices included
-  double exposed_communication_s = 0.0; ///< posting messages and waiting for them after computing
+  double compute_s = 0.0; ///< in attention kernels
+  /// Not computing because of messages: posting them, moving them on between slices (a host's MPI copies with the
+  /// rank's own core), and waiting for them after computing.
+  double exposed_communication_s = 0.0;
 };
 
 /// One rank of a ring: its buffers, its part of the schedule, and what it noticed. The steps are separate calls so
@@ -85,6 +87,7 @@ private:
   std::vector<std::int64_t> times_met_;
   std::vector<std::string> complaints_;
   RankTimes times_;
+  double polling_s_ = 0.0; ///< of the step being computed
 };
 
 } // namespace ringscale::ring

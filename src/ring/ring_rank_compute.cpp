@@ -98,7 +98,9 @@ void RingRank::compute_span_pair(std::int64_t step, int query_span, int key_span
     }
     space_.fence("ringscale::ring: slice computed");
     if (options_.poll_progress) {
+      const double begin_s = now_s();
       transport_.progress();
+      polling_s_ += now_s() - begin_s;
     }
   }
 }

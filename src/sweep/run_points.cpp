@@ -1,25 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sweep/run_points.hpp"
 
+#include <array>
+
 #include "problem/invalid_input.hpp"
 
 namespace ringscale::sweep {
 
 using report::Json;
 
+namespace {
+
+/// Points that cost little come first: what is wrong with them shows before hours of measuring, not after.
+constexpr std::array order_of_kinds{PointKind::analytic, PointKind::simulated, PointKind::measured};
+
+} // namespace
+
 bool run_points(const Plan &plan, report::Journal &journal, const PointHooks &hooks) {
-  std::size_t done = 0;
-  for (const Point &point : plan.points) {
-    if (!journal.finished(point.id)) {
+  for (const PointKind kind : order_of_kinds) {
+    for (const Point &point : plan.points) {
+      if (point.kind != kind || journal.finished(point.id)) {
+        continue;
+      }
       if (hooks.stop()) {
         return false;
       }
       if (hooks.note) {
-        hooks.note(done, plan.points.size(), point);
+        hooks.note(journal.entries().size(), plan.points.size(), point);
       }
       journal.append_point(point.id, hooks.run(point));
     }
-    ++done;
   }
   return true;
 }

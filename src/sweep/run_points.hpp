@@ -19,8 +19,8 @@ struct PointHooks {
   std::function<void(std::size_t done, std::size_t total, const Point &)> note; ///< before each point; may be empty
 };
 
-/// Runs the points of `plan` that the journal has not finished, in order, and notes each as it ends. True when all
-/// are finished, false when hooks.stop ended it earlier.
+/// Runs the points of `plan` that the journal has not finished, analytic ones first, then simulated, then measured,
+/// and notes each as it ends. True when all are finished, false when hooks.stop ended it earlier.
 bool run_points(const Plan &plan, report::Journal &journal, const PointHooks &hooks);
 
 /// All rows in the plan's order, whatever order and run they were measured in; each says which grid it belongs to.

@@ -100,6 +100,32 @@ class Setup(unittest.TestCase):
         self.assertIn("--frobnicate", run.stderr)
 
 
+class Reproduce(unittest.TestCase):
+    """Wrong arguments of scripts/reproduce end it before anything is installed, built or made."""
+
+    def assert_refused(self, arguments, fragment):
+        run = subprocess.run([str(ROOT / "scripts" / "reproduce"), *arguments], capture_output=True, text=True, timeout=30)
+        self.assertEqual(run.returncode, 2)
+        self.assertEqual(len(run.stderr.splitlines()), 1, run.stderr)
+        self.assertIn(fragment, run.stderr)
+        self.assertEqual(run.stdout, "")
+
+    def test_wrong_arguments(self):
+        self.assert_refused(["--fast"], "--fast")
+        self.assert_refused(["--output"], "--output")
+        self.assert_refused(["--ranks", "0"], "--ranks")
+        self.assert_refused(["--ranks", "-4"], "--ranks")
+
+    def test_earlier_results_are_kept(self):
+        with tempfile.TemporaryDirectory() as folder:
+            self.assert_refused(["--output", folder], "never overwritten")
+
+    def test_help(self):
+        run = subprocess.run([str(ROOT / "scripts" / "reproduce"), "--help"], capture_output=True, text=True, timeout=30)
+        self.assertEqual((run.returncode, run.stderr), (0, ""))
+        self.assertIn("--full", run.stdout)
+
+
 class SlurmJob(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.TemporaryDirectory()
