@@ -227,7 +227,7 @@ private:
         options.problem.attention.head_dim = plan_.head_dims.front();
         options.problem.attention.mask = setting.mask;
         options.warmup = 1;
-        options.repetitions = plan_.samples;
+        options.repetitions = std::max(7, plan_.samples);
         options.verify = false; // the ring verb verifies; here only time counts
         const ring::RingRun run = ring::run_ring(group, options);
         simulator::MeasuredRing measured;

@@ -5,6 +5,7 @@ import statistics
 import rows as choose
 import style
 from figures import CALIBRATE, SWEEP, drawn
+from figures.scaling import FEWEST_SAMPLES
 
 NAME = "communication"
 TITLE = "Messages and overlap"
@@ -51,7 +52,8 @@ def _draw_messages(axes, saving_axes, found, published, used):
 def overlap_rows(results):
     found = choose.select(results.rows, needs=("ring_size", "time_s", "compute_s", "exposed_communication_s"),
                           schedule="ring", kind="measured")
-    return [row for row in choose.valid(found) if row["ring_size"] > 1 and row["time_s"] > 0]
+    return [row for row in choose.valid(found) if row["ring_size"] > 1 and row["time_s"] > 0
+            and len(row.get("samples_s", ())) >= FEWEST_SAMPLES]
 
 
 # Words and colour of an overlap series; ranks that share a core wait for it, not only for blocks.
@@ -72,10 +74,11 @@ def _draw_overlap(axes, found, used):
             legend.append((words, colour))
     used.extend(found)
     style.ring_axis(axes, [row["chunk_tokens"] for row in found], "tokens per rank")
-    axes.set_ylim(bottom=0)
+    # Room for the legend above the highest point.
+    axes.set_ylim(0, max(1.0, *(100 * row["exposed_communication_s"] / row["time_s"] for row in found)) * 1.5)
     axes.set_title("Communication left exposed")
     axes.set_ylabel("share of the time (%)")
-    axes.legend(handles=style.series_handles(legend), loc="best", fontsize=8)
+    axes.legend(handles=style.series_handles(legend), loc="upper right", fontsize=8)
 
 
 def draw(results):

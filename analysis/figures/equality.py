@@ -19,7 +19,7 @@ def _spread_x(found):
     """A factor per (placement, mask) so that points at one ring size stand beside each other."""
     names = sorted({(row.get("placement"), row.get("mask")) for row in found})
     middle = (len(names) - 1) / 2
-    return {name: 2 ** ((index - middle) * 0.5 / max(len(names), 4)) for index, name in enumerate(names)}
+    return {name: 2 ** ((index - middle) * 0.32 / max(len(names), 4)) for index, name in enumerate(names)}
 
 
 def draw(results):

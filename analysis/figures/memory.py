@@ -59,6 +59,11 @@ def closest_model(found, published):
     return min(whole.items(), key=lambda item: item[1]) if whole and printed else None
 
 
+def _is_curve(found):
+    """Whether any design has two ring sizes: fewer make no figure."""
+    return any(len({row["ring_size"] for row in found if model_of(row) == model}) > 1 for model in DESIGNS)
+
+
 def _spread(found):
     """How many ring sizes a group covers, first of all where several designs are compared."""
     designs = len({model_of(row) for row in found})
@@ -67,7 +72,7 @@ def _spread(found):
 
 def _best(found, key, wanted=None):
     """The rows of one problem with one value of `key` that tell most: `wanted` if there is any, else most spread."""
-    candidates = choose.groups(found, choose.SHAPE + (key,))
+    candidates = [item for item in choose.groups(found, choose.SHAPE + (key,)) if _is_curve(item[1])]
     if not candidates:
         return []
     matching = [rows for values, rows in candidates if wanted is not None and values[-1] == wanted]
@@ -112,9 +117,8 @@ def _title(words, rows, key, per=""):
 def _growing(found):
     """Rows at a fixed number of tokens per rank, of the problem that reaches farthest."""
     weak = [row for row in found if row["tokens"] == row["chunk_tokens"] * row["ring_size"]]
-    candidates = [rows for _, rows in choose.groups(weak, choose.SHAPE + ("chunk_tokens",))]
-    return max(candidates, default=[], key=lambda rows: (len({row["ring_size"] for row in rows}) > 1,
-                                                         max(row["ring_size"] for row in rows), len(rows)))
+    candidates = [rows for _, rows in choose.groups(weak, choose.SHAPE + ("chunk_tokens",)) if _is_curve(rows)]
+    return max(candidates, default=[], key=lambda rows: (max(row["ring_size"] for row in rows), len(rows)))
 
 
 def draw(results):
@@ -123,14 +127,17 @@ def draw(results):
     strong = _best(found, "tokens", published[0]["tokens"] if published else None)
     measured = _best([row for row in found if row["kind"] == "measured"], "tokens")
     weak = _growing(found)
-    if not (found or published):
+    if not (strong or weak or measured or published):
         missing = ("memory rows", SWEEP)
         return drawn(style.missing_figure(*missing), "", [], [missing])
 
     figure, (fixed_tokens, on_ranks, fixed_chunk) = style.new_figure(1, 3, width=13.5, height=4.9)
     used, shown, missing = [], {}, []
     same = [row for row in published if not strong or row["tokens"] == strong[0]["tokens"]]
-    if strong or same:
+    if not (strong or same):
+        missing.append(("memory rows at fixed tokens", SWEEP))
+        style.say_missing(fixed_tokens, *missing[-1])
+    else:
         _draw_designs(fixed_tokens, strong, same, used, shown)
         fixed_tokens.set_title(_title("Fixed", strong, "tokens") if strong else
                                f"Fixed: {choose.integer(same[0]['tokens'])} tokens")

@@ -107,6 +107,9 @@ def draw(results):
     measured = [row["ring_size"] for row in found if row["kind"] == "measured"]
     if measured:
         found = [row for row in found if row["ring_size"] <= REACH * max(measured)]
+    if not _series(found, "chunk_tokens")[0] and not _series(found, "tokens")[0]:
+        missing = ("rows of one problem on several ring sizes", SWEEP)
+        return drawn(style.missing_figure(*missing), "", [], [missing])
     figure, (weak_time, strong_time, weak_efficiency, strong_efficiency) = style.new_figure(2, 2, height=8.4)
     used, missing = [], []
     # A weak series has its tokens in exact proportion; a strong one keeps them.
