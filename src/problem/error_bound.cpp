@@ -48,7 +48,7 @@ ErrorBound attention_error_bound(DType dtype, std::int64_t tokens, std::int64_t 
 DataMagnitude synthetic_magnitude(std::int64_t head_dim) {
   const double dim = static_cast<double>(head_dim);
   const double norm = std::sqrt(std::min(3.0 * dim, dim + 6.0 * std::sqrt(0.8 * dim)));
-  return {synthetic_max_magnitude(), synthetic_query_factor() * norm, norm};
+  return {synthetic_max_magnitude(), norm, norm};
 }
 
 } // namespace ringscale::problem

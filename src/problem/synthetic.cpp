@@ -9,15 +9,13 @@
 namespace ringscale::problem {
 
 double synthetic_max_magnitude() { return std::numbers::sqrt3; }
-double synthetic_query_factor() { return 2.0; }
 
 namespace {
 
 float element(std::uint64_t seed, Tensor tensor, std::uint64_t row, std::int64_t dim) {
   const double uniform =
       random_uniform(seed, (row << 2) | static_cast<std::uint64_t>(tensor), static_cast<std::uint64_t>(dim));
-  const double amplitude = tensor == Tensor::query ? synthetic_query_factor() : 1.0;
-  return static_cast<float>((2.0 * uniform - 1.0) * std::numbers::sqrt3 * amplitude);
+  return static_cast<float>((2.0 * uniform - 1.0) * std::numbers::sqrt3);
 }
 
 std::uint64_t row_of(std::int64_t batch, std::int64_t token, std::int64_t head) {

@@ -10,15 +10,11 @@ namespace ringscale::problem {
 
 enum class Tensor : std::uint64_t { query = 1, key = 2, value = 3 };
 
-/// Largest magnitude of a synthetic key or value element: sqrt(3), so that the uniform distribution has variance 1.
+/// Largest magnitude of a synthetic element: sqrt(3), so that the uniform distribution has variance 1 and scores have
+/// standard deviation 1, as with normally distributed inputs.
 double synthetic_max_magnitude();
 
-/// Factor on the query, so that scores have standard deviation 2: the softmax then differs visibly from block to
-/// block, and a wrong merge cannot hide in the rounding.
-double synthetic_query_factor();
-
-/// One element of a synthetic tensor, uniform in (-sqrt(3), sqrt(3)), the query times its factor; every rank can
-/// make any token's data alone.
+/// One element of a synthetic tensor, uniform in (-sqrt(3), sqrt(3)); every rank can make any token's data alone.
 float synthetic_value(std::uint64_t seed, Tensor tensor, std::int64_t batch, std::int64_t token, std::int64_t head,
                       std::int64_t dim);
 

@@ -201,8 +201,9 @@ TEST(HeadlineTurns, ConstantMemory) {
 
 TEST(HeadlineTurns, Equivalence) {
   SampleWorld wrong;
-  wrong.max_error = 2e-3;
+  wrong.max_error = wrong.one_rank_error = 2e-6;
   EXPECT_EQ(judgement_of("equivalence-tolerance-1e-6", wrong), Judgement::refuted);
+  EXPECT_EQ(judgement_of("equivalence-tolerance-1e-6", {}), Judgement::supported);
   SampleWorld broken;
   broken.max_error = std::nan("");
   EXPECT_EQ(judgement_of("equivalence-tolerance-1e-6", broken), Judgement::not_testable_here);

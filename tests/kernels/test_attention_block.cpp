@@ -129,8 +129,8 @@ TEST(AttentionBlock, RowsWithoutAnAdmittedKeyAreZeroWithLogSumExpMinusInfinity) 
 }
 
 TEST(AttentionBlock, LargeScoresNeitherOverflowNorLoseAccuracy) {
-  // Synthetic scores have standard deviation 2; times 25 they pass +-150, and rows follow each other at random.
-  for (const double factor : {5.0, 25.0}) {
+  // Synthetic scores have standard deviation 1; times 50 they pass +-150, and rows follow each other at random.
+  for (const double factor : {10.0, 50.0}) {
     for (const std::int64_t head_dim : {64, 40}) {
       AttentionCase shape;
       shape.query_tokens = 100;
@@ -143,7 +143,7 @@ TEST(AttentionBlock, LargeScoresNeitherOverflowNorLoseAccuracy) {
       for (std::size_t row = 0; row < lse.size(); ++row) {
         largest = std::max(largest, lse.data()[row]);
       }
-      EXPECT_GT(largest, factor * 6.0); // the case is as hard as it claims to be
+      EXPECT_GT(largest, factor * 3.0); // the case is as hard as it claims to be
       expect_valid(data);
     }
   }
@@ -173,8 +173,9 @@ TEST(AttentionBlock, RisingScoresRescaleInEveryTile) {
       const Partial partial = data.poisoned_partial();
       kernel(data.block(partial));
       const Comparison comparison = data.compare(partial);
-      // Key norms reach 50 instead of the 11 that the synthetic bound stands for, so the bound is stated anew.
+      // Norms reach further than the 10.3 that the synthetic bound stands for, so the bound is stated anew.
       problem::DataMagnitude magnitude = problem::synthetic_magnitude(64);
+      magnitude.max_query_norm += 8.0;
       magnitude.max_key_norm += 50.0;
       const auto bound = problem::attention_error_bound(problem::DType::float32, 1000, 64, 1, magnitude);
       EXPECT_TRUE(comparison.max_error <= bound.output) << comparison.max_error << " > " << bound.output;
