@@ -28,17 +28,21 @@ void print_line(std::string_view where, std::string_view what) {
   std::cerr << line << std::flush;
 }
 
-/// Ends every rank with the same code, in the way that lets the launcher see it.
-[[noreturn]] void fail_job(std::string_view where, std::string_view what, int code) {
-  if (launched_rank() != 0 && code == exit_usage && !ring::mpi_is_running()) {
-    // Before MPI starts a rank has only looked at the command line, which all have in common: rank 0 speaks for all.
-    ring::end_job(code);
-  }
+/// A launcher ends the job with the first rank that leaves, so the others first let rank 0, which nearly always fails
+/// with the same words, say them once.
+void let_rank_0_speak() {
   if (launched_rank() != 0) {
-    // Rank 0 nearly always fails with the same words; wait for it to say them once before saying them here.
     std::this_thread::sleep_for(std::chrono::milliseconds(500));
   }
-  print_line(where, what);
+}
+
+/// Ends every rank with the same code, in the way that lets the launcher see it.
+[[noreturn]] void fail_job(std::string_view where, std::string_view what, int code) {
+  let_rank_0_speak();
+  // Before MPI starts a rank has only looked at the command line and at input files, which all have in common.
+  if (launched_rank() == 0 || code != exit_usage || ring::mpi_is_running()) {
+    print_line(where, what);
+  }
   std::cout.flush();
   ring::end_job(code);
 }
@@ -56,6 +60,7 @@ int launched_rank() {
 }
 
 void print_failure(std::string_view where, std::string_view what) {
+  let_rank_0_speak();
   if (launched_rank() == 0) {
     print_line(where, what);
   }
@@ -64,6 +69,8 @@ void print_failure(std::string_view where, std::string_view what) {
 int run_guarded(Session &session, const std::string &verb) {
   const std::string where = "ringscale " + verb;
   try {
+    // MPI first: a rank that leaves before it starts MPI would leave the others waiting in its start for ever.
+    static_cast<void>(session.world_size());
     return session.action();
   } catch (const problem::InvalidInput &error) {
     fail_job(where, error.what(), exit_usage);

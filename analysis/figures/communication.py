@@ -75,7 +75,8 @@ def _draw_overlap(axes, found, used):
     used.extend(found)
     style.ring_axis(axes, [row["chunk_tokens"] for row in found], "tokens per rank")
     # Room for the legend above the highest point.
-    axes.set_ylim(0, max(1.0, *(100 * row["exposed_communication_s"] / row["time_s"] for row in found)) * 1.5)
+    top = 1.5 * max([1.0] + [100 * row["exposed_communication_s"] / row["time_s"] for row in found])
+    axes.set_ylim(-0.03 * top, top)
     axes.set_title("Communication left exposed")
     axes.set_ylabel("share of the time (%)")
     axes.legend(handles=style.series_handles(legend), loc="upper right", fontsize=8)

@@ -9,7 +9,4 @@ namespace ringscale::ring {
 /// MPI_Abort it reports 137).
 [[noreturn]] void end_job(int code);
 
-/// True between the start and the end of MPI.
-bool mpi_is_running();
-
 } // namespace ringscale::ring
