@@ -54,7 +54,8 @@ void Journal::read_back(const std::string &identity) {
       reader.allow("schema");
       reader.allow("schema_version");
       if (reader.text("identity") != identity) {
-        throw problem::InvalidInput(path_.string() + " was written for another experiment file or machine file; name another output");
+        throw problem::InvalidInput(path_.string() +
+                                    " was written for another experiment file or machine file; name another output");
       }
       reader.finish();
       has_header = true;

@@ -10,10 +10,10 @@ namespace ringscale::claims::testing {
 
 /// Rows as the sweep writes them, computed from a few laws that a test can bend to turn a verdict.
 struct SampleWorld {
-  double pair_s = 1e-9;           ///< seconds per query-key pair
-  double time_exponent = 1.0;     ///< weak scaling: time ~ ring_size^this; an exact ring has 1
-  double memory_growth = 0.0;     ///< weak scaling: memory ~ ring_size^this
-  double max_error = 5e-7;        ///< of rings
+  double pair_s = 1e-9;         ///< seconds per query-key pair
+  double time_exponent = 1.0;   ///< weak scaling: time ~ ring_size^this; an exact ring has 1
+  double memory_growth = 0.0;   ///< weak scaling: memory ~ ring_size^this
+  double max_error = 5e-7;      ///< of rings
   double one_rank_error = 6e-7; ///< of ring_size 1
   double error_bound = 1e-5;
   double exposed_share = 0.01; ///< of time, measured
