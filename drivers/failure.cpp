@@ -39,10 +39,7 @@ void let_rank_0_speak() {
 /// Ends every rank with the same code, in the way that lets the launcher see it.
 [[noreturn]] void fail_job(std::string_view where, std::string_view what, int code) {
   let_rank_0_speak();
-  // Before MPI starts a rank has only looked at the command line and at input files, which all have in common.
-  if (launched_rank() == 0 || code != exit_usage || ring::mpi_is_running()) {
-    print_line(where, what);
-  }
+  print_line(where, what);
   std::cout.flush();
   ring::end_job(code);
 }

@@ -114,19 +114,19 @@ ResultRows read_results(const std::filesystem::path &folder) {
     throw InvalidInput(folder.string() + ": no such folder; --results takes the folder that a sweep wrote");
   }
   std::vector<std::filesystem::path> paths;
-  std::filesystem::directory_iterator entries(folder, error);
+  std::filesystem::recursive_directory_iterator entry(folder, error);
+  for (; !error && entry != std::filesystem::end(entry); entry.increment(error)) {
+    if (entry->path().extension() == ".json" && entry->is_regular_file(error)) {
+      paths.push_back(entry->path());
+    }
+  }
   if (error) {
     throw InvalidInput(folder.string() + ": cannot be read: " + error.message());
-  }
-  for (const auto &entry : entries) {
-    if (entry.path().extension() == ".json" && entry.is_regular_file(error)) {
-      paths.push_back(entry.path());
-    }
   }
   std::sort(paths.begin(), paths.end());
   ResultRows rows;
   for (const auto &path : paths) {
-    add_results_document(rows, report::read_json_file(path), path.filename().string());
+    add_results_document(rows, report::read_json_file(path), path.lexically_relative(folder).string());
   }
   if (rows.files.empty()) {
     throw InvalidInput(folder.string() + ": holds no document of schema ringscale.results; run a sweep first");

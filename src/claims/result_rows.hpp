@@ -29,8 +29,8 @@ struct ResultRows {
 /// and verb.
 bool add_results_document(ResultRows &rows, const report::Json &document, const std::string &file);
 
-/// Reads every *.json of a folder (not of its subfolders), in the order of their names. Throws problem::InvalidInput
-/// for a missing folder, a file that is no JSON, or a folder without any results document.
+/// Reads every *.json below a folder, in the order of their paths. Throws problem::InvalidInput for a missing folder,
+/// a file that is no JSON, or a folder without any results document.
 ResultRows read_results(const std::filesystem::path &folder);
 
 } // namespace ringscale::claims

@@ -202,6 +202,9 @@ TEST(Results, ReadsAFolderAndRefusesAnEmptyOne) {
   const ResultRows rows = read_results(folder);
   EXPECT_EQ(rows.rows.size(), 1U);
   EXPECT_EQ(rows.files, std::vector<std::string>{"b.json"});
+  std::filesystem::create_directories(folder / "sweep");
+  std::ofstream(folder / "sweep" / "results.json") << document.dump();
+  EXPECT_EQ(read_results(folder).files, (std::vector<std::string>{"b.json", "sweep/results.json"}));
   std::ofstream(folder / "c.json") << "{";
   EXPECT_THAT(refusal([&] { read_results(folder); }), HasSubstr("c.json"));
 }
