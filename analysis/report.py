@@ -16,6 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+# Imported only to see that they are there (F401); the modules below need both, so they come after the check (E402).
 try:
     import matplotlib  # noqa: F401
     import numpy  # noqa: F401

@@ -9,6 +9,7 @@ import matplotlib
 
 import rows as choose
 
+# The back end is chosen before pyplot is imported (E402): batch nodes have no display.
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 from matplotlib.lines import Line2D  # noqa: E402
