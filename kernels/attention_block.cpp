@@ -5,7 +5,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "kernels/streamed_attention.hpp"
+#include "kernels/dense_row_blocks.hpp"
 #include "kernels/tile/select_tile.hpp"
 
 namespace ringscale::kernels {
@@ -51,16 +51,17 @@ void attention_block(const ExecutionSpace &space, const AttentionBlock &block) {
   check_attention_block(block);
   switch (block.query.extent(3)) {
   case 64:
-    return StreamedAttention<TileFor<64>::Of>::launch(space, block);
+    return launch_attention_block<TileFor<64>::Of>(space, block);
   case 128:
-    return StreamedAttention<TileFor<128>::Of>::launch(space, block);
+    return launch_attention_block<TileFor<128>::Of>(space, block);
   default:
-    return StreamedAttention<TileFor<0>::Of>::launch(space, block);
+    return launch_attention_block<TileFor<0>::Of>(space, block);
   }
 }
 
 std::int64_t attention_workspace_bytes(std::int64_t head_dim) {
-  return static_cast<std::int64_t>(StreamedAttention<TileFor<0>::Of>::Tile::scratch_bytes(head_dim)) + 64;
+  return static_cast<std::int64_t>(StreamedAttention<TileFor<0>::Of, DenseRowBlocks>::Tile::scratch_bytes(head_dim)) +
+         64;
 }
 
 } // namespace ringscale::kernels

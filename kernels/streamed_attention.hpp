@@ -6,55 +6,67 @@
 #include <cstdint>
 
 #include "kernels/attention_block.hpp"
-#include "kernels/query_blocks.hpp"
+#include "kernels/row_block.hpp"
 #include "kernels/tile/row_state.hpp"
 
 namespace ringscale::kernels {
 
-/// The streamed-softmax kernel, for any tile primitives: a team takes a block of query rows of one head through the
-/// keys, block by block, and keeps of the scores only the rows' running reference and sum.
-template <template <class> class TileOf> struct StreamedAttention {
+/// The streamed-softmax kernel, for any tile primitives and any pattern: a team takes a block of query rows of one
+/// head through the keys, block by block, and keeps of the scores only the rows' running reference and sum. `Blocks`
+/// cuts the problem: `Blocks::at(league_rank)` is a RowBlock.
+template <template <class> class TileOf, class Blocks> struct StreamedAttention {
   using Policy = Kokkos::TeamPolicy<ExecutionSpace, Kokkos::Schedule<Kokkos::Dynamic>>;
   using Member = typename Policy::member_type;
   using Tile = typename TileOf<Member>::Type;
 
-  AttentionBlock block;
-  QueryBlocks cut;
+  Blocks blocks;
+  std::int64_t head_dim;
+  float scale;
+  Merge merge;
 
   KOKKOS_FUNCTION void operator()(const Member &member) const {
-    const QueryBlocks::Place place = cut.place(member.league_rank());
-    const HeadData head(block, place);
-    Tile tile(member, head.head_dim);
-    tile.begin(
-        head.query, head.query_stride, place.row_end - place.row_begin, block.scale * tile::log2_e,
-        [&](std::int64_t row) { return block.admission.admitted_keys(place.row_begin + row, block.key_tokens); });
+    const auto rows = blocks.at(member.league_rank());
+    Tile tile(member, head_dim);
+    tile.begin(rows.query, rows.query_stride, rows.rows, scale * tile::log2_e,
+               [&](std::int64_t row) { return rows.admission.admitted_keys(row, rows.key_tokens); });
     const std::int64_t key_end = tile.most_admitted_keys();
-    for (std::int64_t key = 0; key < key_end; key += Tile::key_block_tokens) {
+    if (rows.key_ranges == nullptr) {
+      meet(tile, rows, 0, key_end);
+    } else {
+      for (std::int32_t index = 0; index < rows.key_range_count; ++index) {
+        const std::int64_t range_end = rows.key_ranges[index].end;
+        meet(tile, rows, rows.key_ranges[index].begin, range_end < key_end ? range_end : key_end);
+      }
+    }
+    tile.finish(
+        merge, [&](std::int64_t row) { return rows.output_row(row); },
+        [&](std::int64_t row) -> float & { return rows.log_sum_exp_of(row); });
+  }
+
+  /// Launches a league of `league` teams on `space`; what they compute has been checked.
+  static void launch(const ExecutionSpace &space, const char *label, std::int64_t league,
+                     const StreamedAttention &attention) {
+    if (league == 0) {
+      return;
+    }
+    const auto teams = static_cast<int>(league);
+    Policy policy = Tile::team_size > 0 ? Policy(space, teams, Tile::team_size) : Policy(space, teams, Kokkos::AUTO);
+    policy.set_scratch_size(1, Kokkos::PerTeam(static_cast<int>(Tile::scratch_bytes(attention.head_dim)) + 64));
+    policy.set_chunk_size(1);
+    Kokkos::parallel_for(label, policy, attention);
+  }
+
+private:
+  template <class Rows>
+  KOKKOS_FUNCTION static void meet(Tile &tile, const Rows &rows, std::int64_t key_begin, std::int64_t key_end) {
+    for (std::int64_t key = key_begin; key < key_end; key += Tile::key_block_tokens) {
       const std::int64_t block_end = key + Tile::key_block_tokens;
-      tile.begin_keys(head.keys, head.values, key, block_end < key_end ? block_end : key_end);
+      tile.begin_keys(rows.keys, rows.values, key, block_end < key_end ? block_end : key_end);
       for (std::int64_t panel = 0; panel < tile.panels(); ++panel) {
         tile.weights(panel);
         tile.accumulate(panel);
       }
     }
-    tile.finish(
-        block.merge, [&](std::int64_t row) { return &block.output(place.batch, place.row_begin + row, place.head, 0); },
-        [&](std::int64_t row) -> float & { return block.log_sum_exp(place.batch, place.row_begin + row, place.head); });
-  }
-
-  /// Launches the kernel on `space`; the block has been checked.
-  static void launch(const ExecutionSpace &space, const AttentionBlock &block) {
-    const std::int64_t head_dim = block.query.extent_int(3);
-    const QueryBlocks cut = QueryBlocks::cut(block, Tile::rows_per_block, Tile::row_granularity, space.concurrency());
-    const int league = static_cast<int>(cut.league_size(block.query.extent_int(0)));
-    if (league == 0) {
-      return;
-    }
-    const auto scratch = Kokkos::PerTeam(static_cast<int>(Tile::scratch_bytes(head_dim)) + 64);
-    Policy policy = Tile::team_size > 0 ? Policy(space, league, Tile::team_size) : Policy(space, league, Kokkos::AUTO);
-    policy.set_scratch_size(1, scratch);
-    policy.set_chunk_size(1);
-    Kokkos::parallel_for("ringscale::attention_block", policy, StreamedAttention{block, cut});
   }
 };
 

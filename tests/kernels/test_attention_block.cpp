@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "attention_case.hpp"
-#include "kernels/streamed_attention.hpp"
+#include "kernels/dense_row_blocks.hpp"
 #include "kernels/tile/team_tile.hpp"
 
 namespace ringscale::kernels::test {
@@ -19,7 +19,7 @@ template <class Member> struct TeamTiles { using Type = tile::TeamTile<Member>; 
 /// The primitives that device back ends use, run on this build's back end.
 void run_team(const AttentionBlock &block) {
   const ExecutionSpace space;
-  StreamedAttention<TeamTiles>::launch(space, block);
+  launch_attention_block<TeamTiles>(space, block);
   space.fence();
 }
 
