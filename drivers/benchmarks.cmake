@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # Google Benchmark programs of the kernels; each is also a quick test, so that it cannot rot.
-add_executable(benchmark_kernels ${CMAKE_CURRENT_LIST_DIR}/benchmark_kernels.cpp)
+add_executable(benchmark_kernels
+  benchmark_dense.cpp
+  benchmark_kernels.cpp
+  benchmark_support.cpp)
 ringscale_target_defaults(benchmark_kernels)
 target_link_libraries(benchmark_kernels PRIVATE ringscale::kernels ringscale::problem benchmark::benchmark)
 set_target_properties(benchmark_kernels PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}")
