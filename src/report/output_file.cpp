@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "report/output_file.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <string>
@@ -41,6 +42,10 @@ struct Temporary {
 } // namespace
 
 void write_file_exclusive(const std::filesystem::path &path, std::string_view text) {
+  write_file_exclusive(path, std::span<const std::string_view>(&text, 1));
+}
+
+void write_file_exclusive(const std::filesystem::path &path, std::span<const std::string_view> parts) {
   std::error_code ignored;
   if (std::filesystem::exists(std::filesystem::symlink_status(path, ignored))) {
     throw InvalidInput("cannot write " + path.string() + ": it exists already; name another output");
@@ -51,7 +56,8 @@ void write_file_exclusive(const std::filesystem::path &path, std::string_view te
     if (!file.valid()) {
       fail(path, errno);
     }
-    if (!file.write_all(text) || ::fsync(file.descriptor()) != 0) {
+    const auto write = [&](std::string_view part) { return file.write_all(part); };
+    if (!std::all_of(parts.begin(), parts.end(), write) || ::fsync(file.descriptor()) != 0) {
       fail(path, errno);
     }
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <span>
 #include <string_view>
 
 namespace ringscale::report {
@@ -10,6 +11,9 @@ namespace ringscale::report {
 /// a link under the final name, fsync of the folder. Throws problem::InvalidInput (one line) when the file exists,
 /// the folder is missing or read-only, or the disk is full; nothing is left behind then.
 void write_file_exclusive(const std::filesystem::path &path, std::string_view text);
+
+/// The same for a file whose parts lie apart in memory: written one after the other, joined nowhere.
+void write_file_exclusive(const std::filesystem::path &path, std::span<const std::string_view> parts);
 
 /// Makes `folder` (and its parents) and checks that a file can be created in it, before hours of work are spent on
 /// what could not be written. Throws problem::InvalidInput otherwise.
