@@ -8,7 +8,7 @@
 
 namespace ringscale::problem {
 
-enum class Tensor : std::uint64_t { query = 1, key = 2, value = 3 };
+enum class Tensor : std::uint64_t { query = 1, key = 2, value = 3, output_gradient = 4 };
 
 /// Largest magnitude of a synthetic element: sqrt(3), so that the uniform distribution has variance 1 and scores have
 /// standard deviation 1, as with normally distributed inputs.
@@ -19,7 +19,7 @@ float synthetic_value(std::uint64_t seed, Tensor tensor, std::int64_t batch, std
                       std::int64_t dim);
 
 /// Fills `destination` with the tokens of `tokens`, [batch, tokens.count(), heads, head_dim] row-major; `heads` is
-/// query_heads for the query and kv_heads for key and value.
+/// query_heads for the query and the output gradient, kv_heads for key and value.
 void fill_synthetic(float *destination, std::uint64_t seed, Tensor tensor, const AttentionProblem &problem,
                     const TokenSet &tokens);
 

@@ -33,6 +33,13 @@ std::filesystem::path temporary_beside(const std::filesystem::path &path) {
   return folder_of(path) / name;
 }
 
+void require_absent(const std::filesystem::path &path) {
+  std::error_code ignored;
+  if (std::filesystem::exists(std::filesystem::symlink_status(path, ignored))) {
+    throw InvalidInput("cannot write " + path.string() + ": it exists already; name another output");
+  }
+}
+
 /// Removes the temporary file whatever happens.
 struct Temporary {
   std::filesystem::path path;
@@ -47,9 +54,7 @@ void write_file_exclusive(const std::filesystem::path &path, std::string_view te
 
 void write_file_exclusive(const std::filesystem::path &path, std::span<const std::string_view> parts) {
   std::error_code ignored;
-  if (std::filesystem::exists(std::filesystem::symlink_status(path, ignored))) {
-    throw InvalidInput("cannot write " + path.string() + ": it exists already; name another output");
-  }
+  require_absent(path);
   const Temporary temporary{temporary_beside(path)};
   {
     PosixFile file(::open(temporary.path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
@@ -72,6 +77,15 @@ void write_file_exclusive(const std::filesystem::path &path, std::span<const std
     }
   }
   sync_folder(folder_of(path));
+}
+
+void require_new_file(const std::filesystem::path &path) {
+  require_absent(path);
+  const Temporary temporary{temporary_beside(path)};
+  const PosixFile file(::open(temporary.path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+  if (!file.valid()) {
+    fail(path, errno);
+  }
 }
 
 void require_writable_folder(const std::filesystem::path &folder) {

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "drivers/attention/layer.hpp"
+
+#include <algorithm>
+
+#include "problem/invalid_input.hpp"
+
+namespace ringscale::drivers {
+
+kernels::Dropout layer_dropout(const AttentionOptions &options) {
+  return {static_cast<float>(options.dropout_probability), options.seed};
+}
+
+kernels::AttentionBlock dense_block(const AttentionOptions &options, const AttentionTensors &tensors) {
+  kernels::AttentionBlock block;
+  block.query = tensors.query;
+  block.key_tokens = options.key_tokens;
+  block.kv_heads = options.problem.kv_heads;
+  block.query_end = options.problem.tokens;
+  block.admission.causal = options.causal();
+  block.admission.query_origin = options.query_position_begin;
+  block.scale = static_cast<float>(problem::softmax_scale(options.problem.head_dim));
+  block.dropout = layer_dropout(options);
+  block.output = tensors.output;
+  block.log_sum_exp = tensors.log_sum_exp;
+  return block;
+}
+
+void fill_dense_multiplicities(const kernels::Admission &admission, std::int64_t query, std::int64_t key_tokens,
+                               std::uint8_t *of_keys) {
+  const std::int64_t admitted = admission.admitted_keys(query, key_tokens);
+  std::fill(of_keys, of_keys + admitted, std::uint8_t{1});
+  std::fill(of_keys + admitted, of_keys + key_tokens, std::uint8_t{0});
+}
+
+std::unique_ptr<AttentionLayer> make_layer(const AttentionOptions &options, const AttentionTensors &tensors) {
+  if (options.kernel == memory::KernelKind::materialised) {
+    return make_materialised_layer(options, tensors);
+  }
+  return make_dense_layer(options, tensors);
+}
+
+} // namespace ringscale::drivers

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "drivers/attention/options.hpp"
+#include "drivers/attention/tensors.hpp"
+#include "kernels/attention_block.hpp"
+#include "kernels/dropout.hpp"
+#include "kernels/work.hpp"
+
+namespace ringscale::drivers {
+
+/// One way to compute an attention layer: what it needs beside the tensors, its two passes, and what it declares.
+class AttentionLayer {
+public:
+  AttentionLayer() = default;
+  AttentionLayer(const AttentionLayer &) = delete;
+  AttentionLayer &operator=(const AttentionLayer &) = delete;
+  virtual ~AttentionLayer() = default;
+
+  /// Output and log-sum-exp from the tensors as they lie, packing included; returns when done.
+  virtual void forward() = 0;
+  /// Gradients, from the results of forward; returns when done.
+  virtual void backward() = 0;
+
+  virtual kernels::KernelWork work(Pass pass) const = 0;
+  /// Admitted query-key pairs of all query heads of one batch entry, repeats counted; by default those of the pattern.
+  virtual double pairs() const = 0;
+  /// Bytes kept beside inputs and results: packed copies, workspaces, and apart from these the score matrix.
+  virtual std::int64_t workspace_bytes() const = 0;
+  virtual std::int64_t scores_bytes() const { return 0; }
+  /// Blocks whose partials are merged into a row: what the error bound depends on.
+  virtual std::int64_t merges() const { return 1; }
+  /// How often (head, query, key) is admitted, for every key: the definition the results are checked against.
+  virtual void multiplicities(std::int64_t head, std::int64_t query, std::uint8_t *of_keys) const = 0;
+};
+
+/// The layer of `options` over `tensors`, which must outlive it. Throws problem::InvalidInput for a combination that no
+/// kernel computes.
+std::unique_ptr<AttentionLayer> make_layer(const AttentionOptions &options, const AttentionTensors &tensors);
+
+/// Parts that several layers share: the whole problem as one block, without packed keys; the dropout; a dense row.
+kernels::AttentionBlock dense_block(const AttentionOptions &options, const AttentionTensors &tensors);
+kernels::Dropout layer_dropout(const AttentionOptions &options);
+void fill_dense_multiplicities(const kernels::Admission &admission, std::int64_t query, std::int64_t key_tokens,
+                               std::uint8_t *of_keys);
+
+std::unique_ptr<AttentionLayer> make_dense_layer(const AttentionOptions &options, const AttentionTensors &tensors);
+std::unique_ptr<AttentionLayer> make_materialised_layer(const AttentionOptions &options,
+                                                        const AttentionTensors &tensors);
+std::unique_ptr<AttentionLayer> make_dilated_layer(const AttentionOptions &options, const AttentionTensors &tensors);
+std::unique_ptr<AttentionLayer> make_block_sparse_layer(const AttentionOptions &options,
+                                                        const AttentionTensors &tensors);
+std::unique_ptr<AttentionLayer> make_low_precision_layer(const AttentionOptions &options,
+                                                         const AttentionTensors &tensors);
+
+} // namespace ringscale::drivers
