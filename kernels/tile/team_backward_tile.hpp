@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <Kokkos_Core.hpp>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/gradient_block.hpp"
+#include "kernels/tile/row_state.hpp"
+
+namespace ringscale::kernels::tile {
+
+/// Backward primitives of device back ends, in plain Kokkos: a team shares a block of keys and a panel of query rows
+/// in its scratch memory. Same steps and same interface as HostBackwardTile; it also runs on hosts. Every element of
+/// a gradient belongs to one thread, so there are no atomics and one order of sums.
+template <class Member> class TeamBackwardTile {
+public:
+  static constexpr std::int64_t rows_per_panel = 16;
+  static constexpr std::int64_t key_granularity = 1;
+  static constexpr int team_size = 0; // as many threads as the back end recommends
+
+  KOKKOS_FUNCTION static constexpr std::int64_t key_block_tokens(std::int64_t) { return block_tokens; }
+  KOKKOS_FUNCTION static constexpr std::int64_t key_block_tokens() { return block_tokens; }
+
+  KOKKOS_FUNCTION static std::size_t scratch_bytes(std::int64_t head_dim) {
+    const std::int64_t floats =
+        4 * block_tokens * head_dim + 2 * rows_per_panel * head_dim + 2 * rows_per_panel * block_tokens;
+    return static_cast<std::size_t>(floats) * sizeof(float);
+  }
+
+  KOKKOS_FUNCTION TeamBackwardTile(const Member &member, std::int64_t head_dim, float scale, const Dropout &dropout)
+      : member_(member), head_dim_(head_dim), scale_(scale), dropout_(dropout) {
+    key_ = static_cast<float *>(member.team_scratch(1).get_shmem_aligned(static_cast<int>(scratch_bytes(head_dim)), 8));
+    value_ = key_ + block_tokens * head_dim;
+    key_gradient_ = value_ + block_tokens * head_dim;
+    value_gradient_ = key_gradient_ + block_tokens * head_dim;
+    query_ = value_gradient_ + block_tokens * head_dim;
+    output_gradient_ = query_ + rows_per_panel * head_dim;
+    weights_ = output_gradient_ + rows_per_panel * head_dim;
+    score_gradients_ = weights_ + rows_per_panel * block_tokens;
+  }
+
+  KOKKOS_FUNCTION void begin_keys(const GradientBlock &block, std::int64_t key_begin, std::int64_t key_end) {
+    key_begin_ = key_begin;
+    key_count_ = key_end - key_begin;
+    Kokkos::parallel_for(Kokkos::TeamThreadRange(member_, key_count_ * head_dim_), [&](const std::int64_t element) {
+      const std::int64_t from = (key_begin_ + element / head_dim_) * block.key_stride + element % head_dim_;
+      key_[element] = block.key[from];
+      value_[element] = block.value[from];
+      key_gradient_[element] = 0.0F;
+      value_gradient_[element] = 0.0F;
+    });
+    member_.team_barrier();
+  }
+
+  KOKKOS_FUNCTION void begin_rows(const GradientBlock &block, std::int64_t head, std::int64_t row_begin,
+                                  std::int64_t row_end) {
+    row_begin_ = row_begin;
+    rows_ = row_end - row_begin;
+    block_ = &block;
+    head_ = head;
+    Kokkos::parallel_for(Kokkos::TeamThreadRange(member_, rows_ * head_dim_), [&](const std::int64_t element) {
+      const std::int64_t from =
+          head * block.query_head_stride + (row_begin + element / head_dim_) * block.query_stride + element % head_dim_;
+      query_[element] = block.query[from];
+      output_gradient_[element] = block.output_gradient[from];
+    });
+    member_.team_barrier();
+  }
+
+  KOKKOS_FUNCTION void weights() {
+    Kokkos::parallel_for(Kokkos::TeamThreadRange(member_, rows_ * key_count_), [&](const std::int64_t pair) {
+      const std::int64_t row = pair / key_count_;
+      const std::int64_t key = pair % key_count_;
+      const std::int64_t token_row = row_begin_ + row;
+      const std::int64_t place = row * block_tokens + key;
+      weights_[place] = 0.0F;
+      score_gradients_[place] = 0.0F;
+      if (key_begin_ + key >= block_->admission.admitted_keys(token_row, block_->key_tokens)) {
+        return;
+      }
+      const std::int64_t statistics = head_ * block_->log_sum_exp_head_stride + token_row * block_->log_sum_exp_stride;
+      const float log_sum_exp = block_->log_sum_exp[statistics];
+      if (log_sum_exp == -Kokkos::Experimental::infinity_v<float>) {
+        return;
+      }
+      float score = 0.0F;
+      float weight_gradient = 0.0F;
+      for (std::int64_t dim = 0; dim < head_dim_; ++dim) {
+        score += query_[row * head_dim_ + dim] * key_[key * head_dim_ + dim];
+        weight_gradient += output_gradient_[row * head_dim_ + dim] * value_[key * head_dim_ + dim];
+      }
+      const float weight = Kokkos::exp2((score * scale_ - log_sum_exp) * log2_e);
+      const float kept = kept_factor(token_row, key_begin_ + key);
+      weights_[place] = weight * kept;
+      score_gradients_[place] = scale_ * weight * (weight_gradient * kept - block_->output_dot[statistics]);
+    });
+    member_.team_barrier();
+  }
+
+  KOKKOS_FUNCTION void accumulate_key_value() {
+    Kokkos::parallel_for(Kokkos::TeamThreadRange(member_, key_count_ * head_dim_), [&](const std::int64_t element) {
+      const std::int64_t key = element / head_dim_;
+      const std::int64_t dim = element % head_dim_;
+      float value_sum = 0.0F;
+      float key_sum = 0.0F;
+      for (std::int64_t row = 0; row < rows_; ++row) {
+        value_sum += weights_[row * block_tokens + key] * output_gradient_[row * head_dim_ + dim];
+        key_sum += score_gradients_[row * block_tokens + key] * query_[row * head_dim_ + dim];
+      }
+      value_gradient_[element] += value_sum;
+      key_gradient_[element] += key_sum;
+    });
+  }
+
+  KOKKOS_FUNCTION void accumulate_query(const GradientBlock &block, std::int64_t head) {
+    Kokkos::parallel_for(Kokkos::TeamThreadRange(member_, rows_ * head_dim_), [&](const std::int64_t element) {
+      const std::int64_t row = element / head_dim_;
+      const std::int64_t dim = element % head_dim_;
+      float sum = 0.0F;
+      for (std::int64_t key = 0; key < key_count_; ++key) {
+        sum += score_gradients_[row * block_tokens + key] * key_[key * head_dim_ + dim];
+      }
+      float &gradient = block.query_gradient[head * block.query_gradient_head_stride +
+                                             (row_begin_ + row) * block.query_gradient_stride + dim];
+      gradient = block.overwrite_query_gradient ? sum : gradient + sum;
+    });
+    member_.team_barrier();
+  }
+
+  KOKKOS_FUNCTION void finish_keys(const GradientBlock &block) {
+    Kokkos::parallel_for(Kokkos::TeamThreadRange(member_, key_count_ * head_dim_), [&](const std::int64_t element) {
+      const std::int64_t to = (key_begin_ + element / head_dim_) * block.key_gradient_stride + element % head_dim_;
+      block.key_gradient[to] = key_gradient_[element] + (block.accumulate ? block.key_gradient[to] : 0.0F);
+      block.value_gradient[to] = value_gradient_[element] + (block.accumulate ? block.value_gradient[to] : 0.0F);
+    });
+    member_.team_barrier();
+  }
+
+private:
+  static constexpr std::int64_t block_tokens = 32;
+
+  /// 1 without dropout, else what the mask multiplies the weight of a row and a key of the step by.
+  KOKKOS_FUNCTION float kept_factor(std::int64_t row, std::int64_t key) const {
+    if (!dropout_.active()) {
+      return 1.0F;
+    }
+    const Admission &admission = block_->admission;
+    const bool kept =
+        dropout_.keeps(block_->batch, block_->first_head + head_, admission.query_origin + row * admission.query_stride,
+                       admission.key_origin + key * admission.key_stride);
+    return kept ? dropout_.kept_factor() : 0.0F;
+  }
+
+  const Member &member_;
+  std::int64_t head_dim_;
+  float scale_;
+  Dropout dropout_;
+  float *key_; // [block_tokens][head_dim], as are the next three
+  float *value_;
+  float *key_gradient_;
+  float *value_gradient_;
+  float *query_;           // [rows_per_panel][head_dim]
+  float *output_gradient_; // the same
+  float *weights_;         // [rows_per_panel][block_tokens]
+  float *score_gradients_; // the same
+  const GradientBlock *block_ = nullptr;
+  std::int64_t head_ = 0;
+  std::int64_t key_begin_ = 0;
+  std::int64_t key_count_ = 0;
+  std::int64_t row_begin_ = 0;
+  std::int64_t rows_ = 0;
+};
+
+} // namespace ringscale::kernels::tile
