@@ -22,7 +22,8 @@ struct QueryBlocks {
   };
 
   /// Rows of equal blocks, as large as `most_rows` (a multiple of `granularity`) unless that leaves threads idle.
-  static QueryBlocks cut(const AttentionBlock &block, std::int64_t most_rows, std::int64_t granularity,
+  template <class Block>
+  static QueryBlocks cut(const Block &block, std::int64_t most_rows, std::int64_t granularity,
                          std::int64_t concurrency) {
     QueryBlocks cut;
     cut.query_heads = block.query.extent_int(2);

@@ -80,10 +80,15 @@ public:
 
   /// Points the tile at keys [key_begin, key_end) of a head's packed span.
   void begin_keys(const float *packed_keys, const float *values, std::int64_t key_begin, std::int64_t key_end) {
+    begin_key_block(packed_keys + key_begin * head_dim(), values + key_begin * head_dim(), key_begin, key_end);
+  }
+
+  /// The same with pointers to the packed keys and values of this key block alone.
+  void begin_key_block(const float *keys, const float *values, std::int64_t key_begin, std::int64_t key_end) {
     key_begin_ = key_begin;
     key_end_ = key_end;
-    keys_ = packed_keys + key_begin * head_dim();
-    values_ = values + key_begin * head_dim();
+    keys_ = keys;
+    values_ = values;
     value_stride_ = head_dim();
     if (padded_dim_ != head_dim_) {
       for (std::int64_t key = 0; key < key_end - key_begin; ++key) {

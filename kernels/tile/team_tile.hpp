@@ -59,10 +59,16 @@ public:
 
   KOKKOS_FUNCTION void begin_keys(const float *packed_keys, const float *values, std::int64_t key_begin,
                                   std::int64_t key_end) {
+    begin_key_block(packed_keys + key_begin * head_dim_, values + key_begin * head_dim_, key_begin, key_end);
+  }
+
+  /// The same with pointers to the packed keys and values of this key block alone.
+  KOKKOS_FUNCTION void begin_key_block(const float *keys, const float *values, std::int64_t key_begin,
+                                       std::int64_t key_end) {
     key_begin_ = key_begin;
     key_count_ = key_end - key_begin;
-    keys_ = packed_keys + key_begin * head_dim_;
-    values_ = values + key_begin * head_dim_;
+    keys_ = keys;
+    values_ = values;
   }
 
   KOKKOS_FUNCTION void scores(std::int64_t /*panel*/) {
