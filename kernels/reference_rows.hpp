@@ -11,6 +11,11 @@ namespace ringscale::kernels {
 /// attention has ones; groups of dilated attention that overlap count twice.
 using Multiplicity = Kokkos::View<const std::uint8_t ***, Kokkos::LayoutRight, MemorySpace, Unmanaged>;
 
+/// Sums of absolute values that rounding errors of gradients scale with, each the largest over what was computed; the
+/// members of ReferenceMagnitudes (reference_backward.hpp), in its order.
+using Magnitudes = Kokkos::View<double *, MemorySpace, Unmanaged>;
+inline constexpr int magnitude_count = 9;
+
 /// Chosen query rows of attention under any pattern, by definition in double precision:
 /// output_i = sum_j w_ij f_ij v_j, w_ij = m_ij exp(scale q_i k_j - lse_i), lse_i = log sum_j m_ij exp(scale q_i k_j).
 struct ReferenceRows {
@@ -26,6 +31,7 @@ struct ReferenceRows {
   ConstTensor4 output_gradient;    ///< as query
   ReferenceTensor4 query_gradient; ///< sum_j scale w_ij (f_ij dO_i v_j - D_i) k_j
   ReferenceTensor3 output_dot;     ///< D_i = output_i dO_i
+  Magnitudes magnitudes;           ///< [magnitude_count], raised to what these rows have; start it with zeros
 };
 
 /// Computes the rows; asynchronous on `space`. Throws std::invalid_argument on shapes that do not fit.
@@ -45,6 +51,7 @@ struct ReferenceKeyRows {
   ReferenceTensor3 output_dot;  ///< [batch, query_tokens, query_heads]
   ReferenceTensor4 key_gradient;
   ReferenceTensor4 value_gradient;
+  Magnitudes magnitudes;
 };
 
 void reference_key_rows(const ExecutionSpace &space, const ReferenceKeyRows &rows);

@@ -18,8 +18,8 @@ public:
     block_ = dense_block(options, tensors);
     block_.packed_key_value = packed_.data();
     if (options.pass == Pass::backward) {
-      output_dot_ = Owned3("ringscale::output_dot", tensors.query.extent(0), tensors.query.extent(1),
-                           tensors.query.extent(2));
+      output_dot_ =
+          Owned3("ringscale::output_dot", tensors.query.extent(0), tensors.query.extent(1), tensors.query.extent(2));
       gradient_.query = tensors.query;
       gradient_.key = tensors.key;
       gradient_.value = tensors.value;
@@ -49,8 +49,7 @@ public:
   }
 
   kernels::KernelWork work(Pass pass) const override {
-    return pass == Pass::forward ? kernels::attention_block_work(block_)
-                                 : kernels::attention_backward_work(gradient_);
+    return pass == Pass::forward ? kernels::attention_block_work(block_) : kernels::attention_backward_work(gradient_);
   }
 
   std::int64_t workspace_bytes() const override {

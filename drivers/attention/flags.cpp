@@ -58,8 +58,7 @@ void add_pattern_flags(CLI::App &verb, AttentionFlags &flags) {
   verb.add_option("--dilation-convention", flags.dilation_convention, "dilated: split, longnet or longnet_blocked")
       ->capture_default_str()
       ->group(group);
-  verb.add_option("--block-sparse", flags.block_sparse,
-                  "block_sparse: local_window, dilated, hierarchical or adaptive")
+  verb.add_option("--block-sparse", flags.block_sparse, "block_sparse: local_window, dilated, hierarchical or adaptive")
       ->capture_default_str()
       ->group(group);
   verb.add_option("--block-tokens", sparse.block_tokens, "block_sparse: tokens of a block")

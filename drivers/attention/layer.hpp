@@ -10,6 +10,7 @@
 #include "kernels/attention_block.hpp"
 #include "kernels/dropout.hpp"
 #include "kernels/work.hpp"
+#include "problem/error_bound.hpp"
 
 namespace ringscale::drivers {
 
@@ -32,8 +33,10 @@ public:
   /// Bytes kept beside inputs and results: packed copies, workspaces, and apart from these the score matrix.
   virtual std::int64_t workspace_bytes() const = 0;
   virtual std::int64_t scores_bytes() const { return 0; }
-  /// Blocks whose partials are merged into a row: what the error bound depends on.
-  virtual std::int64_t merges() const { return 1; }
+  /// Bounds on the errors of the results, for inputs that the dtype holds exactly.
+  virtual problem::ErrorBound error_bound(const problem::DataMagnitude &magnitude) const = 0;
+  virtual problem::GradientBound gradient_bound(const problem::GradientMagnitude &magnitude,
+                                                const problem::GivenError &given) const = 0;
   /// How often (head, query, key) is admitted, for every key: the definition the results are checked against.
   virtual void multiplicities(std::int64_t head, std::int64_t query, std::uint8_t *of_keys) const = 0;
 };

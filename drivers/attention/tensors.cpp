@@ -93,8 +93,9 @@ InputFiles read_input_files(AttentionOptions &options) {
     require_type(files.output_gradient, inputs.output_gradient, files.query, inputs.query);
   }
   if (query[2] % key[2] != 0) {
-    throw problem::InvalidInput(files.query + " has " + std::to_string(query[2]) + " heads; they must be a multiple of the " +
-                                std::to_string(key[2]) + " heads of " + files.key);
+    throw problem::InvalidInput(files.query + " has " + std::to_string(query[2]) +
+                                " heads; they must be a multiple of the " + std::to_string(key[2]) + " heads of " +
+                                files.key);
   }
   problem::AttentionProblem &problem = options.problem;
   problem.batch = query[0];
@@ -118,8 +119,8 @@ AttentionTensors make_tensors(const AttentionOptions &options, const InputFiles 
         device_tensor(label, {problem.batch, tokens, heads, problem.head_dim},
                       file.shape.empty() ? synthetic_elements(options, kind, tokens) : report::to_float(file));
     const kernels::ExecutionSpace space;
-    kernels::round_elements(space, tensor.data(), static_cast<std::int64_t>(tensor.size()), number_format(problem.dtype),
-                            tensor.data());
+    kernels::round_elements(space, tensor.data(), static_cast<std::int64_t>(tensor.size()),
+                            number_format(problem.dtype), tensor.data());
     space.fence("ringscale::attention: inputs are rounded");
     return tensor;
   };

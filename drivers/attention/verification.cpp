@@ -1,15 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "drivers/attention/verification.hpp"
 
-#include <algorithm>
 #include <cmath>
-#include <numeric>
-#include <set>
-#include <utility>
 
-#include "kernels/dropout.hpp"
+#include "drivers/attention/samples.hpp"
 #include "kernels/reference_rows.hpp"
-#include "problem/counter_random.hpp"
 #include "problem/error_bound.hpp"
 
 namespace ringscale::drivers {
@@ -20,53 +15,20 @@ using kernels::ExecutionSpace;
 using kernels::MemorySpace;
 using Double4 = Kokkos::View<double ****, Kokkos::LayoutRight, MemorySpace>;
 using Double3 = Kokkos::View<double ***, Kokkos::LayoutRight, MemorySpace>;
+using Double1 = Kokkos::View<double *, MemorySpace>;
 using Times3 = Kokkos::View<std::uint8_t ***, Kokkos::LayoutRight, MemorySpace>;
-using Positions = std::vector<std::int64_t>;
 
-// Reference work that takes a few seconds on one core; beyond it, rows are sampled.
-constexpr double most_reference_flop = 2e10;
-constexpr std::int64_t fewest_checked_rows = 8;
-
-/// All positions below `tokens`, or as many distinct ones as there is time for: first, last and random ones.
-Positions positions_to_check(std::int64_t tokens, double flop_per_row, std::uint64_t seed) {
-  const auto affordable = static_cast<std::int64_t>(std::min(most_reference_flop / flop_per_row, 1e15));
-  const std::int64_t count = std::clamp(affordable, std::min(fewest_checked_rows, tokens), tokens);
-  Positions positions;
-  if (count == tokens) {
-    positions.resize(static_cast<std::size_t>(tokens));
-    std::iota(positions.begin(), positions.end(), 0);
-    return positions;
-  }
-  std::set<std::int64_t> chosen{0, tokens - 1};
-  constexpr std::uint64_t sample_stream = 0x726F7773; // a stream of its own, apart from the tensors
-  for (std::uint64_t draw = 0; static_cast<std::int64_t>(chosen.size()) < count; ++draw) {
-    chosen.insert(static_cast<std::int64_t>(problem::random_uniform(seed, sample_stream, draw) *
-                                            static_cast<double>(tokens)));
-  }
-  positions.assign(chosen.begin(), chosen.end());
-  return positions;
-}
-
-/// The rows of `tensor` at `positions`.
-Owned4 gather(const Owned4 &tensor, const Positions &positions) {
-  if (positions.size() == tensor.extent(1)) {
-    return tensor;
-  }
-  const Owned4 rows("ringscale::checked_rows", tensor.extent(0), positions.size(), tensor.extent(2), tensor.extent(3));
-  for (std::size_t row = 0; row < positions.size(); ++row) {
-    Kokkos::deep_copy(Kokkos::subview(rows, Kokkos::ALL, row, Kokkos::ALL, Kokkos::ALL),
-                      Kokkos::subview(tensor, Kokkos::ALL, positions[row], Kokkos::ALL, Kokkos::ALL));
-  }
-  return rows;
-}
-
+/// 1/(1 - p) where the weight of a pair is kept, else 0: [batch, query_heads, queries, keys]; empty without dropout.
 Owned1 dropout_factors(const AttentionOptions &options, const Positions &queries, const Positions &keys) {
+  if (options.dropout_probability == 0.0) {
+    return {};
+  }
   const problem::AttentionProblem &shape = options.problem;
   const Owned1 factors("ringscale::dropout_factors",
                        static_cast<std::size_t>(shape.batch * shape.query_heads) * queries.size() * keys.size());
   const auto host = Kokkos::create_mirror_view(factors);
   const kernels::Dropout dropout = layer_dropout(options);
-  const auto kept = static_cast<float>(1.0 / (1.0 - options.dropout_probability));
+  const float kept = dropout.kept_factor();
   std::size_t index = 0;
   for (std::int64_t batch = 0; batch < shape.batch; ++batch) {
     for (std::int64_t head = 0; head < shape.query_heads; ++head) {
@@ -88,7 +50,7 @@ void keep_larger(double &largest, double error) {
   }
 }
 
-/// Compares rows `positions` of `found` with the rows of `expected`; both infinite and equal counts as no error.
+/// Compares element by element; both infinite and equal counts as no error.
 template <class Found, class Expected>
 ResultCheck compare(const std::string &name, const Found &found_rows, const Expected &expected_rows, double bound) {
   ResultCheck check;
@@ -106,21 +68,7 @@ ResultCheck compare(const std::string &name, const Found &found_rows, const Expe
   return check;
 }
 
-Owned3 gather(const Owned3 &tensor, const Positions &positions) {
-  const Owned3 rows("ringscale::checked_log_sum_exp", tensor.extent(0), positions.size(), tensor.extent(2));
-  for (std::size_t row = 0; row < positions.size(); ++row) {
-    Kokkos::deep_copy(Kokkos::subview(rows, Kokkos::ALL, row, Kokkos::ALL),
-                      Kokkos::subview(tensor, Kokkos::ALL, positions[row], Kokkos::ALL));
-  }
-  return rows;
-}
-
-Double3 as_double(const Owned3 &tensor) {
-  const Double3 copy("ringscale::double", tensor.extent(0), tensor.extent(1), tensor.extent(2));
-  Kokkos::deep_copy(copy, tensor);
-  return copy;
-}
-
+/// [query_heads, queries, keys] of what the layer says it admits.
 Times3 multiplicities(const AttentionLayer &layer, std::int64_t heads, const Positions &queries, const Positions &keys,
                       std::int64_t key_tokens) {
   const Times3 times("ringscale::multiplicity", heads, queries.size(), keys.size());
@@ -138,101 +86,180 @@ Times3 multiplicities(const AttentionLayer &layer, std::int64_t heads, const Pos
   return times;
 }
 
-Positions all_positions(std::int64_t tokens) {
-  Positions positions(static_cast<std::size_t>(tokens));
-  std::iota(positions.begin(), positions.end(), 0);
-  return positions;
-}
+/// What the reference says of the chosen query rows.
+struct ExpectedRows {
+  Double4 output, query_gradient;
+  Double3 log_sum_exp, output_dot;
+};
 
-/// Largest norms and elements of what was computed on: the bounds hold for this data, not only for synthetic data.
-double largest_element(const Owned4 &tensor) {
-  const auto host = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace{}, tensor);
-  double largest = 0.0;
-  for (std::size_t index = 0; index < host.size(); ++index) {
-    keep_larger(largest, std::abs(static_cast<double>(host.data()[index])));
-  }
-  return largest;
-}
+/// Checks one run; keeps what several comparisons need.
+class Verifier {
+public:
+  Verifier(const AttentionOptions &options, const AttentionTensors &tensors, const AttentionLayer &layer)
+      : options_(options), shape_(options.problem), tensors_(tensors), layer_(layer),
+        magnitudes_("ringscale::magnitudes", kernels::magnitude_count) {}
 
-double largest_row_norm(const Owned4 &tensor) {
-  const auto host = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace{}, tensor);
-  const std::size_t head_dim = host.extent(3);
-  double largest = 0.0;
-  for (std::size_t row = 0; row < host.size() / head_dim; ++row) {
-    double sum = 0.0;
-    for (std::size_t dim = 0; dim < head_dim; ++dim) {
-      const auto element = static_cast<double>(host.data()[row * head_dim + dim]);
-      sum += element * element;
+  Verification verify() {
+    const double pair_flop =
+        (backward() ? 8.0 : 4.0) * static_cast<double>(shape_.batch * shape_.query_heads * shape_.head_dim);
+    const Positions queries =
+        positions_to_check(shape_.tokens, pair_flop * static_cast<double>(options_.key_tokens), options_.seed);
+    verification_.checked_rows = static_cast<std::int64_t>(queries.size());
+    verification_.all_rows_checked = verification_.checked_rows == shape_.tokens;
+    const ExpectedRows expected = expected_rows(queries);
+    const problem::ErrorBound bound = output_bound();
+    add("output", rows_at(tensors_.output, queries), expected.output, bound.output);
+    add("log_sum_exp", rows_at(tensors_.log_sum_exp, queries), expected.log_sum_exp, bound.log_sum_exp);
+    if (backward()) {
+      const Positions keys =
+          positions_to_check(options_.key_tokens, pair_flop * static_cast<double>(shape_.tokens), options_.seed + 1);
+      verification_.checked_keys = static_cast<std::int64_t>(keys.size());
+      check_gradients(queries, keys, expected, bound);
     }
-    keep_larger(largest, std::sqrt(sum));
+    for (const ResultCheck &check : verification_.results) {
+      if (!check.valid()) {
+        verification_.reasons.push_back(check.name + " error " + std::to_string(check.max_error) + " is not within " +
+                                        std::to_string(check.error_bound));
+      }
+    }
+    verification_.valid = verification_.reasons.empty();
+    return verification_;
   }
-  return largest;
-}
+
+private:
+  bool backward() const { return options_.pass == Pass::backward; }
+
+  template <class Found, class Expected>
+  void add(const std::string &name, const Found &found, const Expected &expected, double bound) {
+    verification_.results.push_back(compare(name, found, expected, bound));
+  }
+
+  /// Bounds for the data that was computed on, not for synthetic data only.
+  problem::ErrorBound output_bound() const {
+    problem::DataMagnitude magnitude;
+    magnitude.max_value = largest_element(tensors_.value);
+    magnitude.max_query_norm = largest_row_norm(tensors_.query);
+    magnitude.max_key_norm = largest_row_norm(tensors_.key);
+    problem::ErrorBound bound = layer_.error_bound(magnitude);
+    // Kept weights are larger by 1/(1 - p), and so are their errors.
+    bound.output *= static_cast<double>(layer_dropout(options_).kept_factor());
+    return bound;
+  }
+
+  ExpectedRows expected_rows(const Positions &queries) {
+    const Positions keys = all_positions(options_.key_tokens);
+    const Owned4 query = rows_at(tensors_.query, queries);
+    const Times3 times = multiplicities(layer_, shape_.query_heads, queries, keys, options_.key_tokens);
+    const Owned1 factors = dropout_factors(options_, queries, keys);
+    ExpectedRows expected;
+    expected.output = Double4("ringscale::expected", shape_.batch, queries.size(), shape_.query_heads, shape_.head_dim);
+    expected.log_sum_exp = Double3("ringscale::expected", shape_.batch, queries.size(), shape_.query_heads);
+    kernels::ReferenceRows rows;
+    rows.query = query;
+    rows.key = tensors_.key;
+    rows.value = tensors_.value;
+    rows.multiplicity = times;
+    rows.dropout_factor = factors.data();
+    rows.scale = problem::softmax_scale(shape_.head_dim);
+    rows.output = expected.output;
+    rows.log_sum_exp = expected.log_sum_exp;
+    Owned4 output_gradient;
+    if (backward()) {
+      output_gradient = rows_at(tensors_.output_gradient, queries);
+      expected.query_gradient =
+          Double4("ringscale::expected", shape_.batch, queries.size(), shape_.query_heads, shape_.head_dim);
+      expected.output_dot = Double3("ringscale::expected", shape_.batch, queries.size(), shape_.query_heads);
+      rows.output_gradient = output_gradient;
+      rows.query_gradient = expected.query_gradient;
+      rows.output_dot = expected.output_dot;
+      rows.magnitudes = magnitudes_;
+    }
+    const ExecutionSpace space;
+    kernels::reference_rows(space, rows);
+    space.fence("ringscale::attention: reference of query rows");
+    return expected;
+  }
+
+  /// Log-sum-exps and D of every query row: the reference's where it has all rows, else the kernel's own, of which the
+  /// sampled rows have just been compared.
+  ExpectedRows every_row(const ExpectedRows &expected) const {
+    if (verification_.all_rows_checked) {
+      return expected;
+    }
+    ExpectedRows every;
+    every.log_sum_exp = Double3("ringscale::log_sum_exp", shape_.batch, shape_.tokens, shape_.query_heads);
+    every.output_dot = Double3("ringscale::output_dot", shape_.batch, shape_.tokens, shape_.query_heads);
+    Kokkos::deep_copy(every.log_sum_exp, tensors_.log_sum_exp);
+    const auto output = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace{}, tensors_.output);
+    const auto gradient = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace{}, tensors_.output_gradient);
+    const auto dots = Kokkos::create_mirror_view(every.output_dot);
+    const auto head_dim = static_cast<std::size_t>(shape_.head_dim);
+    for (std::size_t row = 0; row < dots.size(); ++row) {
+      double sum = 0.0;
+      for (std::size_t index = row * head_dim; index < (row + 1) * head_dim; ++index) {
+        sum += static_cast<double>(output.data()[index]) * static_cast<double>(gradient.data()[index]);
+      }
+      dots.data()[row] = sum;
+    }
+    Kokkos::deep_copy(every.output_dot, dots);
+    return every;
+  }
+
+  void check_gradients(const Positions &queries, const Positions &keys, const ExpectedRows &expected,
+                       const problem::ErrorBound &bound) {
+    const ExpectedRows every = every_row(expected);
+    const Positions all_queries = all_positions(shape_.tokens);
+    const Owned4 key = rows_at(tensors_.key, keys);
+    const Owned4 value = rows_at(tensors_.value, keys);
+    const Times3 times = multiplicities(layer_, shape_.query_heads, all_queries, keys, options_.key_tokens);
+    const Owned1 factors = dropout_factors(options_, all_queries, keys);
+    const Double4 key_gradient("ringscale::expected", shape_.batch, keys.size(), shape_.kv_heads, shape_.head_dim);
+    const Double4 value_gradient("ringscale::expected", shape_.batch, keys.size(), shape_.kv_heads, shape_.head_dim);
+    kernels::ReferenceKeyRows rows;
+    rows.query = tensors_.query;
+    rows.output_gradient = tensors_.output_gradient;
+    rows.key = key;
+    rows.value = value;
+    rows.multiplicity = times;
+    rows.dropout_factor = factors.data();
+    rows.scale = problem::softmax_scale(shape_.head_dim);
+    rows.log_sum_exp = every.log_sum_exp;
+    rows.output_dot = every.output_dot;
+    rows.key_gradient = key_gradient;
+    rows.value_gradient = value_gradient;
+    rows.magnitudes = magnitudes_;
+    const ExecutionSpace space;
+    kernels::reference_key_rows(space, rows);
+    space.fence("ringscale::attention: reference of key rows");
+    const problem::GradientBound gradient_bound = bound_of_gradients(bound);
+    add("query_gradient", rows_at(tensors_.query_gradient, queries), expected.query_gradient, gradient_bound.query);
+    add("key_gradient", rows_at(tensors_.key_gradient, keys), key_gradient, gradient_bound.key);
+    add("value_gradient", rows_at(tensors_.value_gradient, keys), value_gradient, gradient_bound.value);
+  }
+
+  problem::GradientBound bound_of_gradients(const problem::ErrorBound &bound) const {
+    const auto host = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace{}, magnitudes_);
+    const problem::GradientMagnitude magnitude{host(0), host(1), host(2), host(3), host(4),
+                                               host(5), host(6), host(7), host(8)};
+    problem::GivenError given;
+    given.log_sum_exp = bound.log_sum_exp;
+    given.output_dot = bound.output * largest_row_sum(tensors_.output_gradient) +
+                       problem::unit_roundoff(problem::DType::float32) * magnitude.output_dot;
+    return layer_.gradient_bound(magnitude, given);
+  }
+
+  AttentionOptions options_;
+  problem::AttentionProblem shape_;
+  const AttentionTensors &tensors_;
+  const AttentionLayer &layer_;
+  Double1 magnitudes_;
+  Verification verification_;
+};
 
 } // namespace
 
 Verification verify(const AttentionOptions &options, const AttentionTensors &tensors, const AttentionLayer &layer) {
-  const problem::AttentionProblem &shape = options.problem;
-  const bool backward = options.pass == Pass::backward;
-  const ExecutionSpace space;
-  const double per_pair = 4.0 * static_cast<double>(shape.batch * shape.query_heads * shape.head_dim);
-  const Positions queries = positions_to_check(
-      shape.tokens, (backward ? 2.0 : 1.0) * per_pair * static_cast<double>(options.key_tokens), options.seed);
-  const Positions every_key = all_positions(options.key_tokens);
-  Verification verification;
-  verification.checked_rows = static_cast<std::int64_t>(queries.size());
-  verification.all_rows_checked = verification.checked_rows == shape.tokens;
-
-  kernels::ReferenceRows rows;
-  const Owned4 query = gather(tensors.query, queries);
-  const Times3 times = multiplicities(layer, shape.query_heads, queries, every_key, options.key_tokens);
-  const Double4 output("ringscale::reference_output", shape.batch, queries.size(), shape.query_heads, shape.head_dim);
-  const Double3 log_sum_exp("ringscale::reference_log_sum_exp", shape.batch, queries.size(), shape.query_heads);
-  rows.query = query;
-  rows.key = tensors.key;
-  rows.value = tensors.value;
-  rows.multiplicity = times;
-  rows.scale = problem::softmax_scale(shape.head_dim);
-  rows.output = output;
-  rows.log_sum_exp = log_sum_exp;
-  Owned1 factors;
-  if (options.dropout_probability > 0.0) {
-    factors = dropout_factors(options, queries, every_key);
-    rows.dropout_factor = factors.data();
-  }
-  Owned4 output_gradient;
-  Double4 query_gradient;
-  Double3 output_dot;
-  if (backward) {
-    output_gradient = gather(tensors.output_gradient, queries);
-    query_gradient =
-        Double4("ringscale::reference_query_gradient", shape.batch, queries.size(), shape.query_heads, shape.head_dim);
-    output_dot = Double3("ringscale::reference_output_dot", shape.batch, queries.size(), shape.query_heads);
-    rows.output_gradient = output_gradient;
-    rows.query_gradient = query_gradient;
-    rows.output_dot = output_dot;
-  }
-  kernels::reference_rows(space, rows);
-  space.fence("ringscale::attention: reference");
-
-  problem::DataMagnitude magnitude;
-  magnitude.max_value = largest_element(tensors.value);
-  magnitude.max_query_norm = largest_row_norm(tensors.query);
-  magnitude.max_key_norm = largest_row_norm(tensors.key);
-  const problem::ErrorBound bound =
-      layer_error_bound(options, layer, magnitude);
-  verification.results.push_back(compare("output", gather(tensors.output, queries), output, bound.output));
-  verification.results.push_back(
-      compare("log_sum_exp", gather(tensors.log_sum_exp, queries), log_sum_exp, bound.log_sum_exp));
-  // TODO backward
-  for (const ResultCheck &check : verification.results) {
-    if (!check.valid()) {
-      verification.reasons.push_back(check.name + " error " + std::to_string(check.max_error) + " is not within " +
-                                     std::to_string(check.error_bound));
-    }
-  }
-  verification.valid = verification.reasons.empty();
-  return verification;
+  return Verifier(options, tensors, layer).verify();
 }
 
 } // namespace ringscale::drivers
