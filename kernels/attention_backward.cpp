@@ -108,7 +108,7 @@ void attention_backward(const ExecutionSpace &space, const BackwardBlock &block,
   check_backward_block(block);
   require(workspace != nullptr || attention_backward_workspace_elements(space, block) == 0, "workspace is null");
   with_tile(block, [&](auto head_dim) {
-    launch_attention_backward<TileFor<head_dim()>::template Of>(space, block, workspace);
+    launch_attention_backward<TileFor<head_dim()>::template Of>(space, block, workspace, space.concurrency());
   });
 }
 

@@ -122,13 +122,15 @@ struct SumQueryGradients {
   }
 };
 
-/// The streamed backward kernel over a BackwardBlock, with the tile primitives TileOf; the block has been checked.
+/// The streamed backward kernel over a BackwardBlock, with the tile primitives TileOf, cut for `concurrency` threads;
+/// the block has been checked.
 template <template <class> class TileOf>
-void launch_attention_backward(const ExecutionSpace &space, const BackwardBlock &block, float *workspace) {
+void launch_attention_backward(const ExecutionSpace &space, const BackwardBlock &block, float *workspace,
+                               std::int64_t concurrency) {
   using Kernel = StreamedBackward<TileOf, DenseGradientBlocks>;
   const std::int64_t head_dim = block.query.extent_int(3);
-  const GradientCut cut = GradientCut::cut(block, Kernel::Tile::key_block_tokens(head_dim),
-                                           Kernel::Tile::key_granularity, space.concurrency());
+  const GradientCut cut =
+      GradientCut::cut(block, Kernel::Tile::key_block_tokens(head_dim), Kernel::Tile::key_granularity, concurrency);
   if (!block.accumulate) {
     Kokkos::deep_copy(space, block.query_gradient, 0.0F);
   }

@@ -45,6 +45,29 @@ ErrorBound attention_error_bound(DType dtype, std::int64_t tokens, std::int64_t 
   return bound;
 }
 
+GradientBound gradient_error_bound(DType dtype, std::int64_t key_tokens, std::int64_t row_terms, std::int64_t head_dim,
+                                   std::int64_t accumulations, const GradientMagnitude &magnitude,
+                                   const GivenError &given) {
+  const double u = unit_roundoff(dtype);
+  const double dot = lambda * std::sqrt(static_cast<double>(head_dim));
+  // A weight exp(score - lse): the absolute error of the exponent is the relative error of the weight. The scale and
+  // log2(e) are rounded and folded into a factor (3 roundings), lse is converted (2), the difference is rounded.
+  const double exponent_error = u * ((dot + 4.0) * magnitude.score + 3.0 * magnitude.log_sum_exp) + given.log_sum_exp;
+  const double weight_error = exponent_error + exponential_roundoffs * u;
+  // dP and D with the scale and the dropout factor folded in.
+  const double difference_error =
+      u * ((dot + 4.0) * magnitude.weight_gradient + 3.0 * magnitude.output_dot) + given.output_dot;
+  const auto sum_error = [&](std::int64_t terms) {
+    return (lambda * std::sqrt(static_cast<double>(terms) + static_cast<double>(accumulations)) + 3.0) * u;
+  };
+  GradientBound bound;
+  bound.query =
+      magnitude.query_sum * (weight_error + sum_error(key_tokens)) + magnitude.query_weight * difference_error;
+  bound.key = magnitude.key_sum * (weight_error + sum_error(row_terms)) + magnitude.key_weight * difference_error;
+  bound.value = magnitude.value_sum * (weight_error + sum_error(row_terms));
+  return bound;
+}
+
 DataMagnitude synthetic_magnitude(std::int64_t head_dim) {
   const double dim = static_cast<double>(head_dim);
   const double norm = std::sqrt(std::min(3.0 * dim, dim + 6.0 * std::sqrt(0.8 * dim)));

@@ -25,6 +25,41 @@ struct ErrorBound {
 ErrorBound attention_error_bound(DType dtype, std::int64_t tokens, std::int64_t head_dim, std::int64_t merges,
                                  const DataMagnitude &magnitude);
 
+/// Sums of absolute values of exact quantities that the errors of gradients scale with; each is the largest over rows,
+/// keys and dimensions (kernels::ReferenceMagnitudes has them).
+struct GradientMagnitude {
+  double score = 0.0;           ///< scale sum_d |q k|
+  double log_sum_exp = 0.0;     ///< |lse|
+  double weight_gradient = 0.0; ///< sum_d |dO v|, times the factor of kept weights
+  double output_dot = 0.0;      ///< |D|, D = rowsum(O dO)
+  double query_sum = 0.0;       ///< sum_j scale P |dP - D| |k|
+  double query_weight = 0.0;    ///< sum_j scale P |k|
+  double key_sum = 0.0;         ///< sum_i scale P |dP - D| |q|
+  double key_weight = 0.0;      ///< sum_i scale P |q|
+  double value_sum = 0.0;       ///< sum_i P |dO|
+};
+
+/// Absolute errors of what a backward pass is given.
+struct GivenError {
+  double log_sum_exp = 0.0; ///< of the rows' log-sum-exps
+  double output_dot = 0.0;  ///< of the rows' D
+};
+
+/// Largest absolute error of an element of each gradient.
+struct GradientBound {
+  double query = 0.0;
+  double key = 0.0;
+  double value = 0.0;
+};
+
+/// Bound on the absolute error of gradients that are recomputed from the log-sum-exp in `dtype`. `key_tokens` terms
+/// make up a query gradient, `row_terms` (query tokens times the heads that read a key) a key or value gradient, and
+/// `accumulations` blocks are added up. Sums of n terms are taken as in attention_error_bound; docs/kernels/backward.md
+/// has the derivation.
+GradientBound gradient_error_bound(DType dtype, std::int64_t key_tokens, std::int64_t row_terms, std::int64_t head_dim,
+                                   std::int64_t accumulations, const GradientMagnitude &magnitude,
+                                   const GivenError &given);
+
 /// The magnitudes of synthetic data (see synthetic.hpp) without looking at it: the squared norm of a row of d
 /// uniform elements has mean d and variance 0.8 d; six standard deviations are allowed, and never more than 3 d.
 DataMagnitude synthetic_magnitude(std::int64_t head_dim);
