@@ -28,7 +28,7 @@ public:
       gradient_.output_dot = output_dot_;
       gradient_.admission = block_.admission;
       gradient_.scale = block_.scale;
-      gradient_.dropout = block_.dropout;
+      gradient_.dropout = layer_dropout(options);
       gradient_.query_gradient = tensors.query_gradient;
       gradient_.key_gradient = tensors.key_gradient;
       gradient_.value_gradient = tensors.value_gradient;
@@ -50,6 +50,20 @@ public:
 
   kernels::KernelWork work(Pass pass) const override {
     return pass == Pass::forward ? kernels::attention_block_work(block_) : kernels::attention_backward_work(gradient_);
+  }
+
+  double pairs() const override { return dense_pairs(options_); }
+
+  problem::ErrorBound error_bound(const problem::DataMagnitude &magnitude) const override {
+    return problem::attention_error_bound(problem::DType::float32, options_.key_tokens, options_.problem.head_dim, 1,
+                                          magnitude);
+  }
+
+  problem::GradientBound gradient_bound(const problem::GradientMagnitude &magnitude,
+                                        const problem::GivenError &given) const override {
+    const std::int64_t row_terms = options_.problem.tokens * (options_.problem.query_heads / options_.problem.kv_heads);
+    return problem::gradient_error_bound(problem::DType::float32, options_.key_tokens, row_terms,
+                                         options_.problem.head_dim, 1, magnitude, given);
   }
 
   std::int64_t workspace_bytes() const override {

@@ -20,10 +20,17 @@ kernels::AttentionBlock dense_block(const AttentionOptions &options, const Atten
   block.admission.causal = options.causal();
   block.admission.query_origin = options.query_position_begin;
   block.scale = static_cast<float>(problem::softmax_scale(options.problem.head_dim));
-  block.dropout = layer_dropout(options);
   block.output = tensors.output;
   block.log_sum_exp = tensors.log_sum_exp;
   return block;
+}
+
+double dense_pairs(const AttentionOptions &options) {
+  kernels::Admission admission;
+  admission.causal = options.causal();
+  admission.query_origin = options.query_position_begin;
+  return static_cast<double>(kernels::admitted_pairs(admission, 0, options.problem.tokens, options.key_tokens)) *
+         static_cast<double>(options.problem.query_heads);
 }
 
 void fill_dense_multiplicities(const kernels::Admission &admission, std::int64_t query, std::int64_t key_tokens,
@@ -34,9 +41,6 @@ void fill_dense_multiplicities(const kernels::Admission &admission, std::int64_t
 }
 
 std::unique_ptr<AttentionLayer> make_layer(const AttentionOptions &options, const AttentionTensors &tensors) {
-  if (options.kernel == memory::KernelKind::materialised) {
-    return make_materialised_layer(options, tensors);
-  }
   return make_dense_layer(options, tensors);
 }
 

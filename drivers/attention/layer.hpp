@@ -48,6 +48,7 @@ std::unique_ptr<AttentionLayer> make_layer(const AttentionOptions &options, cons
 /// Parts that several layers share: the whole problem as one block, without packed keys; the dropout; a dense row.
 kernels::AttentionBlock dense_block(const AttentionOptions &options, const AttentionTensors &tensors);
 kernels::Dropout layer_dropout(const AttentionOptions &options);
+double dense_pairs(const AttentionOptions &options);
 void fill_dense_multiplicities(const kernels::Admission &admission, std::int64_t query, std::int64_t key_tokens,
                                std::uint8_t *of_keys);
 
