@@ -101,7 +101,7 @@ public:
 
   Verification verify() {
     const double pair_flop =
-        (backward() ? 8.0 : 4.0) * static_cast<double>(shape_.batch * shape_.query_heads * shape_.head_dim);
+        (backward() ? 24.0 : 4.0) * static_cast<double>(shape_.batch * shape_.query_heads * shape_.head_dim);
     const Positions queries =
         positions_to_check(shape_.tokens, pair_flop * static_cast<double>(options_.key_tokens), options_.seed);
     verification_.checked_rows = static_cast<std::int64_t>(queries.size());
