@@ -10,6 +10,11 @@ endif()
 # Only the C interface of MPI is used; libmpicxx would tie the program to one C++ runtime.
 set(MPI_CXX_SKIP_MPICXX ON)
 find_package(MPI REQUIRED COMPONENTS CXX)
+include(RingscaleBlas)
+if(NOT CBLAS_FOUND)
+  message(FATAL_ERROR "no BLAS with the C interface cblas.h; install one (Debian: libopenblas-dev, Spack: openblas) or "
+                      "set BLA_VENDOR and CBLAS_INCLUDE_DIR")
+endif()
 find_package(nlohmann_json 3.10 REQUIRED)
 find_package(CLI11 2.1 REQUIRED)
 find_package(Threads REQUIRED)

@@ -10,11 +10,16 @@
 #include <vector>
 
 #include "drivers/benchmark_support.hpp"
+#include "drivers/blas_core.hpp"
+#include "kernels/blas.hpp"
 
 int main(int argc, char **argv) {
   std::vector<char *> arguments(argv, argv + argc);
   const auto is_smoke = [](const char *argument) { return std::string_view(argument) == "--smoke"; };
   const bool smoke = std::any_of(arguments.begin() + 1, arguments.end(), is_smoke);
+  if (!smoke) {
+    ringscale::drivers::tune_blas_core(argc, argv);
+  }
   arguments.erase(std::remove_if(arguments.begin() + 1, arguments.end(), is_smoke), arguments.end());
   int count = static_cast<int>(arguments.size());
   arguments.push_back(nullptr);
@@ -27,7 +32,9 @@ int main(int argc, char **argv) {
       smoke ? ringscale::drivers::BenchmarkSizes{{130}, {130}}
             : ringscale::drivers::BenchmarkSizes{{512, 4096, 8192, 32768}, {512, 4096}};
   ringscale::drivers::register_dense_benchmarks(sizes);
+  ringscale::drivers::register_peer_benchmarks(sizes);
   benchmark::AddCustomContext("kokkos_execution_space", ringscale::kernels::ExecutionSpace::name());
+  benchmark::AddCustomContext("blas", ringscale::kernels::blas_name());
   benchmark::AddCustomContext("threads", std::to_string(ringscale::kernels::ExecutionSpace().concurrency()));
   const std::size_t run = benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();

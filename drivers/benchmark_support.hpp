@@ -40,5 +40,6 @@ void set_counters(benchmark::State &state, const kernels::KernelWork &work, bool
 std::string size_name(std::int64_t head_dim, std::int64_t tokens);
 
 void register_dense_benchmarks(const BenchmarkSizes &sizes);
+void register_peer_benchmarks(const BenchmarkSizes &sizes);
 
 } // namespace ringscale::drivers

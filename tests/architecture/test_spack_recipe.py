@@ -138,7 +138,7 @@ class Recipe(unittest.TestCase):
     def test_dependencies_are_those_that_cmake_asks_for(self):
         _, calls = load_recipe()
         needed = " ".join(str(call[1][0]) for call in calls.named("depends_on"))
-        for package in ["kokkos@4.7:", "mpi", "nlohmann-json@3.10:", "cli11@2.1:", "googletest", "benchmark"]:
+        for package in ["kokkos@4.7:", "mpi", "blas", "nlohmann-json@3.10:", "cli11@2.1:", "googletest", "benchmark"]:
             self.assertIn(package, needed)
         cmake = (ROOT / "cmake" / "RingscaleDependencies.cmake").read_text()
         for fragment in ["Kokkos 4.7", "nlohmann_json 3.10", "CLI11 2.1"]:
@@ -212,6 +212,7 @@ class Environment(unittest.TestCase):
         self.assertEqual((ROOT / environment["repos"]["ringscale"]).resolve(), REPOSITORY)
         self.assertEqual(environment["develop"]["ringscale"], {"spec": "ringscale@main", "path": "."})
         self.assertEqual(environment["packages"]["mpi"]["require"], ["mpich"])
+        self.assertEqual(environment["packages"]["blas"]["require"], ["openblas"])
         self.assertIs(environment["concretizer"]["unify"], True)
         self.assertIs(environment["view"], True)
 

@@ -25,6 +25,8 @@ class Ringscale(CMakePackage, CudaPackage):
     depends_on("cmake@3.23:", type="build")
     depends_on("mpi")
     depends_on("kokkos@4.7: +openmp")
+    # FindBLAS knows the vendors' libraries; openblas is what the environment asks for.
+    depends_on("blas")
     depends_on("nlohmann-json@3.10:")
     depends_on("cli11@2.1:")
 
