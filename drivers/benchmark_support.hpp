@@ -39,6 +39,7 @@ void set_counters(benchmark::State &state, const kernels::KernelWork &work, bool
 /// "/head_dim:64/tokens:4096"
 std::string size_name(std::int64_t head_dim, std::int64_t tokens);
 
+void register_backward_benchmarks(const BenchmarkSizes &sizes);
 void register_dense_benchmarks(const BenchmarkSizes &sizes);
 void register_peer_benchmarks(const BenchmarkSizes &sizes);
 

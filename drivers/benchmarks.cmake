@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Google Benchmark programs of the kernels; each is also a quick test, so that it cannot rot.
 add_executable(benchmark_kernels
+  benchmark_backward.cpp
   benchmark_dense.cpp
   benchmark_kernels.cpp
   benchmark_peers.cpp
