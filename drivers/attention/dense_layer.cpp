@@ -61,9 +61,7 @@ public:
 
   problem::GradientBound gradient_bound(const problem::GradientMagnitude &magnitude,
                                         const problem::GivenError &given) const override {
-    const std::int64_t row_terms = options_.problem.tokens * (options_.problem.query_heads / options_.problem.kv_heads);
-    return problem::gradient_error_bound(problem::DType::float32, options_.key_tokens, row_terms,
-                                         options_.problem.head_dim, 1, magnitude, given);
+    return dense_gradient_bound(options_, 1, magnitude, given);
   }
 
   std::int64_t workspace_bytes() const override {

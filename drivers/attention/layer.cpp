@@ -33,6 +33,14 @@ double dense_pairs(const AttentionOptions &options) {
          static_cast<double>(options.problem.query_heads);
 }
 
+problem::GradientBound dense_gradient_bound(const AttentionOptions &options, std::int64_t accumulations,
+                                            const problem::GradientMagnitude &magnitude,
+                                            const problem::GivenError &given) {
+  const std::int64_t row_terms = options.problem.tokens * (options.problem.query_heads / options.problem.kv_heads);
+  return problem::gradient_error_bound(problem::DType::float32, options.key_tokens, row_terms, options.problem.head_dim,
+                                       accumulations, magnitude, given);
+}
+
 void fill_dense_multiplicities(const kernels::Admission &admission, std::int64_t query, std::int64_t key_tokens,
                                std::uint8_t *of_keys) {
   const std::int64_t admitted = admission.admitted_keys(query, key_tokens);
@@ -41,6 +49,9 @@ void fill_dense_multiplicities(const kernels::Admission &admission, std::int64_t
 }
 
 std::unique_ptr<AttentionLayer> make_layer(const AttentionOptions &options, const AttentionTensors &tensors) {
+  if (options.pattern.kind == problem::PatternKind::dilated) {
+    return make_dilated_layer(options, tensors);
+  }
   return make_dense_layer(options, tensors);
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "drivers/attention/options.hpp"
@@ -30,6 +31,8 @@ public:
   virtual kernels::KernelWork work(Pass pass) const = 0;
   /// Admitted query-key pairs of all query heads of one batch entry, repeats counted; by default those of the pattern.
   virtual double pairs() const = 0;
+  /// In what numbers it computes, for a reader of the row.
+  virtual std::string arithmetic() const { return "float32"; }
   /// Bytes kept beside inputs and results: packed copies, workspaces, and apart from these the score matrix.
   virtual std::int64_t workspace_bytes() const = 0;
   virtual std::int64_t scores_bytes() const { return 0; }
@@ -49,6 +52,9 @@ std::unique_ptr<AttentionLayer> make_layer(const AttentionOptions &options, cons
 kernels::AttentionBlock dense_block(const AttentionOptions &options, const AttentionTensors &tensors);
 kernels::Dropout layer_dropout(const AttentionOptions &options);
 double dense_pairs(const AttentionOptions &options);
+problem::GradientBound dense_gradient_bound(const AttentionOptions &options, std::int64_t accumulations,
+                                            const problem::GradientMagnitude &magnitude,
+                                            const problem::GivenError &given);
 void fill_dense_multiplicities(const kernels::Admission &admission, std::int64_t query, std::int64_t key_tokens,
                                std::uint8_t *of_keys);
 

@@ -164,6 +164,7 @@ Json attention_row(const AttentionOptions &options, int threads, const Attention
   row["chunk_tokens"] = options.problem.tokens;
   row["seed"] = options.seed;
   row["threads"] = threads;
+  row["arithmetic"] = run.arithmetic;
   row["pairs"] = run.pairs;
   row["flop"] = run.work.flop;
   row["read_bytes"] = run.work.read_bytes;

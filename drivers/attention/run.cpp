@@ -89,6 +89,7 @@ AttentionRun run_attention(const AttentionOptions &options, const InputFiles &in
   AttentionRun run;
   run.work = layer->work(options.pass);
   run.pairs = layer->pairs();
+  run.arithmetic = layer->arithmetic();
   run.workspace_bytes = layer->workspace_bytes();
   run.scores_bytes = layer->scores_bytes();
   layer->forward();

@@ -23,6 +23,7 @@ struct AttentionRun {
   Verification verification;
   kernels::KernelWork work; ///< of the pass that was asked for
   double pairs = 0.0;       ///< admitted query-key pairs of all heads of one batch entry, repeats counted
+  std::string arithmetic;
   std::int64_t workspace_bytes = 0;
   std::int64_t scores_bytes = 0;
   std::optional<AttentionTiming> timing; ///< of a benchmark only

@@ -45,7 +45,8 @@ void require_type(const std::string &file, const NpyTensor &tensor, const std::s
 }
 
 Owned4 device_tensor(const char *label, const std::vector<std::int64_t> &shape, const std::vector<float> &elements) {
-  const Owned4 tensor(Kokkos::view_alloc(Kokkos::WithoutInitializing, std::string(label)), shape[0], shape[1], shape[2], shape[3]);
+  const Owned4 tensor(Kokkos::view_alloc(Kokkos::WithoutInitializing, std::string(label)), shape[0], shape[1], shape[2],
+                      shape[3]);
   const Kokkos::View<const float ****, Kokkos::LayoutRight, Kokkos::HostSpace, kernels::Unmanaged> host(
       elements.data(), shape[0], shape[1], shape[2], shape[3]);
   Kokkos::deep_copy(tensor, host);
@@ -53,8 +54,8 @@ Owned4 device_tensor(const char *label, const std::vector<std::int64_t> &shape, 
 }
 
 Owned4 nan_tensor(const char *label, const Owned4 &like) {
-  const Owned4 tensor(Kokkos::view_alloc(Kokkos::WithoutInitializing, std::string(label)), like.extent(0), like.extent(1),
-                      like.extent(2), like.extent(3));
+  const Owned4 tensor(Kokkos::view_alloc(Kokkos::WithoutInitializing, std::string(label)), like.extent(0),
+                      like.extent(1), like.extent(2), like.extent(3));
   Kokkos::deep_copy(tensor, std::numeric_limits<float>::quiet_NaN());
   return tensor;
 }

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "drivers/attention/layer.hpp"
+#include "kernels/dilated_attention.hpp"
+
+namespace ringscale::drivers {
+
+namespace {
+
+kernels::DilationConvention kernel_convention(problem::DilationConvention convention) {
+  switch (convention) {
+  case problem::DilationConvention::split:
+    return kernels::DilationConvention::split;
+  case problem::DilationConvention::longnet:
+    return kernels::DilationConvention::longnet;
+  case problem::DilationConvention::longnet_blocked:
+    break;
+  }
+  return kernels::DilationConvention::longnet_blocked;
+}
+
+/// Dilated attention: groups of strided runs, joined by their log-sum-exps.
+class DilatedLayer : public AttentionLayer {
+public:
+  DilatedLayer(const AttentionOptions &options, const AttentionTensors &tensors) : options_(options) {
+    attention_.query = tensors.query;
+    attention_.key = tensors.key;
+    attention_.value = tensors.value;
+    attention_.dilation.segment_lengths = options.pattern.dilated.segment_lengths;
+    attention_.dilation.dilation_rates = options.pattern.dilated.dilation_rates;
+    attention_.dilation.convention = kernel_convention(options.pattern.dilated.convention);
+    attention_.causal = options.causal();
+    attention_.scale = static_cast<float>(problem::softmax_scale(options.problem.head_dim));
+    attention_.output = tensors.output;
+    attention_.log_sum_exp = tensors.log_sum_exp;
+    workspace_ = Owned1("ringscale::workspace", kernels::dilated_workspace_elements(attention_));
+  }
+
+  void forward() override {
+    kernels::dilated_attention(space_, attention_, workspace_.data());
+    space_.fence("ringscale::attention: end of a forward pass");
+  }
+
+  void backward() override {}
+
+  kernels::KernelWork work(Pass) const override { return kernels::dilated_attention_work(attention_); }
+
+  double pairs() const override {
+    return problem::admitted_pairs_of_all_heads(options_.pattern, options_.problem.mask, options_.problem.tokens,
+                                                options_.key_tokens, options_.problem.query_heads);
+  }
+
+  std::int64_t workspace_bytes() const override { return static_cast<std::int64_t>(workspace_.size() * sizeof(float)); }
+
+  problem::ErrorBound error_bound(const problem::DataMagnitude &magnitude) const override {
+    return problem::attention_error_bound(problem::DType::float32, options_.key_tokens, options_.problem.head_dim,
+                                          groups(), magnitude);
+  }
+
+  problem::GradientBound gradient_bound(const problem::GradientMagnitude &magnitude,
+                                        const problem::GivenError &given) const override {
+    return dense_gradient_bound(options_, groups(), magnitude, given);
+  }
+
+  void multiplicities(std::int64_t head, std::int64_t query, std::uint8_t *of_keys) const override {
+    for (std::int64_t key = 0; key < options_.key_tokens; ++key) {
+      of_keys[key] = static_cast<std::uint8_t>(problem::multiplicity(options_.pattern, options_.problem.mask,
+                                                                     options_.problem.query_heads, head, query, key));
+    }
+  }
+
+private:
+  std::int64_t groups() const { return static_cast<std::int64_t>(attention_.dilation.segment_lengths.size()); }
+
+  kernels::ExecutionSpace space_;
+  AttentionOptions options_;
+  kernels::DilatedAttention attention_;
+  Owned1 workspace_;
+};
+
+} // namespace
+
+std::unique_ptr<AttentionLayer> make_dilated_layer(const AttentionOptions &options, const AttentionTensors &tensors) {
+  return std::make_unique<DilatedLayer>(options, tensors);
+}
+
+} // namespace ringscale::drivers
