@@ -5,6 +5,7 @@
 #include <cstring>
 #include <limits>
 
+#include "kernels/block_sparse_row_blocks.hpp"
 #include "kernels/dilated_row_blocks.hpp"
 #include "kernels/tile/team_tile.hpp"
 
@@ -137,6 +138,53 @@ void run_dilated(const DilatedAttention &attention, bool team) {
       pack_dilated_group(space, attention, layout, workspace.data());
       launch_dilated_group<TeamTiles>(space, attention, layout, workspace.data());
     }
+  }
+  space.fence();
+}
+
+OwnedMask boolean_mask(const PatternCase &shape,
+                       const std::function<bool(std::int64_t, std::int64_t, std::int64_t, std::int64_t)> &admits) {
+  const OwnedMask mask("mask", shape.batch, shape.query_heads, shape.query_tokens, shape.key_tokens);
+  const auto host = Kokkos::create_mirror_view(mask);
+  for (std::int64_t batch = 0; batch < shape.batch; ++batch) {
+    for (std::int64_t head = 0; head < shape.query_heads; ++head) {
+      for (std::int64_t query = 0; query < shape.query_tokens; ++query) {
+        for (std::int64_t key = 0; key < shape.key_tokens; ++key) {
+          const bool in_order = !shape.causal || shape.key_origin + key <= shape.query_origin + query;
+          host(batch, head, query, key) = in_order && admits(batch, head, query, key) ? 1 : 0;
+        }
+      }
+    }
+  }
+  Kokkos::deep_copy(mask, host);
+  return mask;
+}
+
+AttentionBlock whole_block(const PatternData &data, const Partial &partial, Owned1 &packed) {
+  const PatternCase &shape = data.shape;
+  packed = Owned1("packed", packed_elements(shape.batch, shape.key_tokens, shape.kv_heads, shape.head_dim));
+  const ExecutionSpace space;
+  pack_key_value(space, data.key, data.value, 0, shape.key_tokens, packed.data());
+  space.fence();
+  AttentionBlock block;
+  block.query = data.query;
+  block.packed_key_value = packed.data();
+  block.key_tokens = shape.key_tokens;
+  block.kv_heads = shape.kv_heads;
+  block.query_end = shape.query_tokens;
+  block.admission = {shape.causal, shape.query_origin, 1, shape.key_origin, 1};
+  block.scale = static_cast<float>(shape.scale());
+  block.output = partial.output;
+  block.log_sum_exp = partial.log_sum_exp;
+  return block;
+}
+
+void run_block_sparse(const AttentionBlock &block, const BlockMask &mask, bool team) {
+  const ExecutionSpace space;
+  if (team) {
+    launch_block_sparse_attention<TeamTiles>(space, block, mask);
+  } else {
+    block_sparse_attention(space, block, mask);
   }
   space.fence();
 }

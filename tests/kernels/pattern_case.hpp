@@ -6,8 +6,10 @@
 #include <string>
 
 #include "attention_case.hpp"
+#include "kernels/block_sparse_attention.hpp"
 #include "kernels/dilated_attention.hpp"
 #include "kernels/reference_dilated.hpp"
+#include "kernels/reference_masked.hpp"
 #include "problem/synthetic.hpp"
 
 namespace ringscale::kernels::test {
@@ -55,6 +57,17 @@ struct PatternData {
   /// Fills the reference output and log-sum-exp.
   void compute_dilated_reference(const Dilation &dilation) const;
 };
+
+/// A boolean mask written pair by pair: admits(batch, head, query, key), [batch, query_heads, queries, keys].
+using OwnedMask = Kokkos::View<std::uint8_t ****, Kokkos::LayoutRight, MemorySpace>;
+OwnedMask boolean_mask(const PatternCase &shape,
+                       const std::function<bool(std::int64_t, std::int64_t, std::int64_t, std::int64_t)> &admits);
+
+/// A block of the streamed kernel over whole tensors, with keys and values packed into `packed`.
+AttentionBlock whole_block(const PatternData &data, const Partial &partial, Owned1 &packed);
+
+/// Runs block-sparse attention and waits; `team` takes the primitives of device back ends.
+void run_block_sparse(const AttentionBlock &block, const BlockMask &mask, bool team = false);
 
 /// Fills a tensor with synthetic values of one kind.
 void fill_tensor(const Owned4 &tensor, std::uint64_t seed, problem::Tensor kind);

@@ -133,22 +133,9 @@ TEST(DilatedAttention, IsDenseForOneSegmentAtRateOne) {
       const PatternData data(shape);
       const Partial dilated = data.poisoned_partial();
       run_dilated(data.dilated({{segment}, {1}, convention}, dilated));
-      const Owned1 packed("packed", packed_elements(1, 150, 3, 64));
-      const ExecutionSpace space;
-      pack_key_value(space, data.key, data.value, 0, 150, packed.data());
       const Partial dense = data.poisoned_partial();
-      AttentionBlock block;
-      block.query = data.query;
-      block.packed_key_value = packed.data();
-      block.key_tokens = 150;
-      block.kv_heads = 3;
-      block.query_end = 150;
-      block.admission.causal = shape.causal;
-      block.scale = static_cast<float>(shape.scale());
-      block.output = dense.output;
-      block.log_sum_exp = dense.log_sum_exp;
-      attention_block(space, block);
-      space.fence();
+      Owned1 packed;
+      run_streamed(whole_block(data, dense, packed));
       // Same rows, same order of keys; only the last rounding of the online join may differ.
       const auto one = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace{}, dilated.output);
       const auto other = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace{}, dense.output);
