@@ -91,7 +91,7 @@ struct QueryRow {
     Kokkos::parallel_reduce(
         Kokkos::TeamThreadRange(member, keys),
         [&](const int key, double &maximum) {
-          const int times = rows.multiplicity(head, row, key);
+          const int times = rows.multiplicity(batch % rows.multiplicity.extent_int(0), head, row, key);
           weights[key] = times == 0 ? none
                                     : rows.scale * dot(&rows.query(batch, row, head, 0),
                                                        &rows.key(batch, key, kv_head, 0), head_dim);
@@ -104,7 +104,7 @@ struct QueryRow {
     Kokkos::parallel_reduce(
         Kokkos::TeamThreadRange(member, keys),
         [&](const int key, double &total) {
-          const int times = rows.multiplicity(head, row, key);
+          const int times = rows.multiplicity(batch % rows.multiplicity.extent_int(0), head, row, key);
           weights[key] = times == 0 ? 0.0 : times * Kokkos::exp(weights[key] - largest);
           total += weights[key];
         },
@@ -208,7 +208,7 @@ private:
     const float *value = &rows.value(batch, row, kv_head, 0);
     for (int head = kv_head * group; head < (kv_head + 1) * group; ++head) {
       for (int query = 0; query < queries; ++query) {
-        const int times = rows.multiplicity(head, query, row);
+        const int times = rows.multiplicity(batch % rows.multiplicity.extent_int(0), head, query, row);
         if (times == 0) {
           continue;
         }
@@ -257,8 +257,9 @@ bool heads_fit(const ConstTensor4 &query, const ConstTensor4 &key) {
 }
 
 bool multiplicity_fits(const Multiplicity &multiplicity, const ConstTensor4 &query, const ConstTensor4 &key) {
-  return multiplicity.extent(0) == query.extent(2) && multiplicity.extent(1) == query.extent(1) &&
-         multiplicity.extent(2) == key.extent(1);
+  return (multiplicity.extent(0) == 1 || multiplicity.extent(0) == query.extent(0)) &&
+         multiplicity.extent(1) == query.extent(2) && multiplicity.extent(2) == query.extent(1) &&
+         multiplicity.extent(3) == key.extent(1);
 }
 
 } // namespace

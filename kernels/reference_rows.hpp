@@ -7,9 +7,9 @@
 
 namespace ringscale::kernels {
 
-/// How often a pattern admits (query head, chosen row, key): [query_heads, rows, key_tokens]. 0 masks the pair; dense
-/// attention has ones; groups of dilated attention that overlap count twice.
-using Multiplicity = Kokkos::View<const std::uint8_t ***, Kokkos::LayoutRight, MemorySpace, Unmanaged>;
+/// How often a pattern admits (batch entry, query head, chosen row, key): [batch or 1, query_heads, rows, key_tokens].
+/// 0 masks the pair; dense attention has ones; groups of dilated attention that overlap count twice.
+using Multiplicity = Kokkos::View<const std::uint8_t ****, Kokkos::LayoutRight, MemorySpace, Unmanaged>;
 
 /// Sums of absolute values that rounding errors of gradients scale with, each the largest over what was computed; the
 /// members of ReferenceMagnitudes (reference_backward.hpp), in its order.
@@ -44,7 +44,7 @@ struct ReferenceKeyRows {
   ConstTensor4 output_gradient;
   ConstTensor4 key; ///< [batch, rows, kv_heads, head_dim]: the chosen rows only
   ConstTensor4 value;
-  Multiplicity multiplicity;             ///< [query_heads, query_tokens, rows]
+  Multiplicity multiplicity;             ///< [batch or 1, query_heads, query_tokens, rows]
   const float *dropout_factor = nullptr; ///< [batch, query_heads, query_tokens, rows]
   double scale = 1.0;
   ReferenceTensor3 log_sum_exp; ///< [batch, query_tokens, query_heads]

@@ -68,7 +68,7 @@ public:
     return static_cast<std::int64_t>((packed_.size() + workspace_.size() + output_dot_.size()) * sizeof(float));
   }
 
-  void multiplicities(std::int64_t, std::int64_t query, std::uint8_t *of_keys) const override {
+  void multiplicities(std::int64_t, std::int64_t, std::int64_t query, std::uint8_t *of_keys) const override {
     fill_dense_multiplicities(block_.admission, query, options_.key_tokens, of_keys);
   }
 

@@ -61,7 +61,7 @@ public:
     return dense_gradient_bound(options_, groups(), magnitude, given);
   }
 
-  void multiplicities(std::int64_t head, std::int64_t query, std::uint8_t *of_keys) const override {
+  void multiplicities(std::int64_t, std::int64_t head, std::int64_t query, std::uint8_t *of_keys) const override {
     for (std::int64_t key = 0; key < options_.key_tokens; ++key) {
       of_keys[key] = static_cast<std::uint8_t>(problem::multiplicity(options_.pattern, options_.problem.mask,
                                                                      options_.problem.query_heads, head, query, key));

@@ -52,6 +52,9 @@ std::unique_ptr<AttentionLayer> make_layer(const AttentionOptions &options, cons
   if (options.pattern.kind == problem::PatternKind::dilated) {
     return make_dilated_layer(options, tensors);
   }
+  if (options.pattern.kind == problem::PatternKind::block_sparse) {
+    return make_block_sparse_layer(options, tensors);
+  }
   return make_dense_layer(options, tensors);
 }
 

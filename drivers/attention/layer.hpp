@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,10 +11,17 @@
 #include "drivers/attention/tensors.hpp"
 #include "kernels/attention_block.hpp"
 #include "kernels/dropout.hpp"
+#include "kernels/sparse_quality.hpp"
 #include "kernels/work.hpp"
 #include "problem/error_bound.hpp"
 
 namespace ringscale::drivers {
+
+/// Share of the dense softmax that a sparse pattern keeps, and how far its output is from the dense one.
+struct SparseQuality {
+  kernels::CapturedMass mass;
+  kernels::OutputDifference difference;
+};
 
 /// One way to compute an attention layer: what it needs beside the tensors, its two passes, and what it declares.
 class AttentionLayer {
@@ -41,7 +49,12 @@ public:
   virtual problem::GradientBound gradient_bound(const problem::GradientMagnitude &magnitude,
                                                 const problem::GivenError &given) const = 0;
   /// How often (head, query, key) is admitted, for every key: the definition the results are checked against.
-  virtual void multiplicities(std::int64_t head, std::int64_t query, std::uint8_t *of_keys) const = 0;
+  virtual void multiplicities(std::int64_t batch, std::int64_t head, std::int64_t query,
+                              std::uint8_t *of_keys) const = 0;
+  /// 1, or the batch where its entries admit different pairs.
+  virtual std::int64_t multiplicity_batches() const { return 1; }
+  /// What a sparse pattern keeps of dense attention, computed from both; nothing for dense attention.
+  virtual std::optional<SparseQuality> quality() const { return std::nullopt; }
 };
 
 /// The layer of `options` over `tensors`, which must outlive it. Throws problem::InvalidInput for a combination that no

@@ -64,8 +64,8 @@ public:
     return dense_->gradient_bound(magnitude, given);
   }
 
-  void multiplicities(std::int64_t head, std::int64_t query, std::uint8_t *of_keys) const override {
-    dense_->multiplicities(head, query, of_keys);
+  void multiplicities(std::int64_t batch, std::int64_t head, std::int64_t query, std::uint8_t *of_keys) const override {
+    dense_->multiplicities(batch, head, query, of_keys);
   }
 
 private:

@@ -169,8 +169,15 @@ Json attention_row(const AttentionOptions &options, int threads, const Attention
   row["flop"] = run.work.flop;
   row["read_bytes"] = run.work.read_bytes;
   row["written_bytes"] = run.work.written_bytes;
-  row["density"] = run.pairs / (static_cast<double>(options.problem.tokens) *
-                                static_cast<double>(options.key_tokens * options.problem.query_heads));
+  // A causal mask that admits nothing leaves nothing to be sparse of.
+  const double all_pairs = dense_pairs(options);
+  row["density"] = all_pairs == 0.0 ? 1.0 : run.pairs / all_pairs;
+  if (run.quality) {
+    row["captured_mass_mean"] = finite_or_null(run.quality->mass.mean);
+    row["captured_mass_minimum"] = finite_or_null(run.quality->mass.minimum);
+    row["dense_output_difference_largest"] = finite_or_null(run.quality->difference.largest);
+    row["dense_output_difference_relative"] = finite_or_null(run.quality->difference.relative);
+  }
   if (run.timing) {
     add_timing(row, options, run);
   }
@@ -208,6 +215,12 @@ std::vector<std::string> result_lines(const Json &row) {
         (row.contains("share_of_peak_in_cpu_time")
              ? with_digits(" (%.1f %% in processor time)", 100.0 * row["share_of_peak_in_cpu_time"].get<double>())
              : std::string()));
+  }
+  if (row.contains("captured_mass_mean") && row["captured_mass_mean"].is_number()) {
+    lines.push_back(with_digits("density %.4f, ", row["density"]) +
+                    with_digits("captured attention mass %.4f on average, ", row["captured_mass_mean"]) +
+                    with_digits("%.4f at least, ", row["captured_mass_minimum"]) +
+                    with_digits("output %.4f of the dense one away", row["dense_output_difference_relative"]));
   }
   lines.push_back(error_line("output", row["max_error"], row["error_bound"]) + ", " +
                   std::to_string(row["checked_rows"].get<std::int64_t>()) +

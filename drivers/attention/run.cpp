@@ -87,11 +87,6 @@ AttentionRun run_attention(const AttentionOptions &options, const InputFiles &in
   const AttentionTensors tensors = make_tensors(options, inputs);
   const std::unique_ptr<AttentionLayer> layer = make_layer(options, tensors);
   AttentionRun run;
-  run.work = layer->work(options.pass);
-  run.pairs = layer->pairs();
-  run.arithmetic = layer->arithmetic();
-  run.workspace_bytes = layer->workspace_bytes();
-  run.scores_bytes = layer->scores_bytes();
   layer->forward();
   if (options.pass == Pass::backward) {
     layer->backward();
@@ -101,6 +96,12 @@ AttentionRun run_attention(const AttentionOptions &options, const InputFiles &in
   }
   // After the timing, so that what is verified is what was timed last.
   run.verification = verify(options, tensors, *layer);
+  run.quality = layer->quality();
+  run.work = layer->work(options.pass);
+  run.pairs = layer->pairs();
+  run.arithmetic = layer->arithmetic();
+  run.workspace_bytes = layer->workspace_bytes();
+  run.scores_bytes = layer->scores_bytes();
   run.written = write_results(options, tensors);
   return run;
 }

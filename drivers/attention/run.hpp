@@ -26,6 +26,7 @@ struct AttentionRun {
   std::string arithmetic;
   std::int64_t workspace_bytes = 0;
   std::int64_t scores_bytes = 0;
+  std::optional<SparseQuality> quality;  ///< of block-sparse patterns
   std::optional<AttentionTiming> timing; ///< of a benchmark only
   std::vector<std::string> written;      ///< paths of the output files
 };

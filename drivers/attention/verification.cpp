@@ -16,7 +16,7 @@ using kernels::MemorySpace;
 using Double4 = Kokkos::View<double ****, Kokkos::LayoutRight, MemorySpace>;
 using Double3 = Kokkos::View<double ***, Kokkos::LayoutRight, MemorySpace>;
 using Double1 = Kokkos::View<double *, MemorySpace>;
-using Times3 = Kokkos::View<std::uint8_t ***, Kokkos::LayoutRight, MemorySpace>;
+using Times4 = Kokkos::View<std::uint8_t ****, Kokkos::LayoutRight, MemorySpace>;
 
 /// 1/(1 - p) where the weight of a pair is kept, else 0: [batch, query_heads, queries, keys]; empty without dropout.
 Owned1 dropout_factors(const AttentionOptions &options, const Positions &queries, const Positions &keys) {
@@ -68,17 +68,19 @@ ResultCheck compare(const std::string &name, const Found &found_rows, const Expe
   return check;
 }
 
-/// [query_heads, queries, keys] of what the layer says it admits.
-Times3 multiplicities(const AttentionLayer &layer, std::int64_t heads, const Positions &queries, const Positions &keys,
+/// [batch or 1, query_heads, queries, keys] of what the layer says it admits.
+Times4 multiplicities(const AttentionLayer &layer, std::int64_t heads, const Positions &queries, const Positions &keys,
                       std::int64_t key_tokens) {
-  const Times3 times("ringscale::multiplicity", heads, queries.size(), keys.size());
+  const Times4 times("ringscale::multiplicity", layer.multiplicity_batches(), heads, queries.size(), keys.size());
   const auto host = Kokkos::create_mirror_view(times);
   std::vector<std::uint8_t> of_keys(static_cast<std::size_t>(key_tokens));
-  for (std::int64_t head = 0; head < heads; ++head) {
-    for (std::size_t row = 0; row < queries.size(); ++row) {
-      layer.multiplicities(head, queries[row], of_keys.data());
-      for (std::size_t column = 0; column < keys.size(); ++column) {
-        host(head, row, column) = of_keys[static_cast<std::size_t>(keys[column])];
+  for (std::int64_t batch = 0; batch < layer.multiplicity_batches(); ++batch) {
+    for (std::int64_t head = 0; head < heads; ++head) {
+      for (std::size_t row = 0; row < queries.size(); ++row) {
+        layer.multiplicities(batch, head, queries[row], of_keys.data());
+        for (std::size_t column = 0; column < keys.size(); ++column) {
+          host(batch, head, row, column) = of_keys[static_cast<std::size_t>(keys[column])];
+        }
       }
     }
   }
@@ -149,7 +151,7 @@ private:
   ExpectedRows expected_rows(const Positions &queries) {
     const Positions keys = all_positions(options_.key_tokens);
     const Owned4 query = rows_at(tensors_.query, queries);
-    const Times3 times = multiplicities(layer_, shape_.query_heads, queries, keys, options_.key_tokens);
+    const Times4 times = multiplicities(layer_, shape_.query_heads, queries, keys, options_.key_tokens);
     const Owned1 factors = dropout_factors(options_, queries, keys);
     ExpectedRows expected;
     expected.output = Double4("ringscale::expected", shape_.batch, queries.size(), shape_.query_heads, shape_.head_dim);
@@ -211,7 +213,7 @@ private:
     const Positions all_queries = all_positions(shape_.tokens);
     const Owned4 key = rows_at(tensors_.key, keys);
     const Owned4 value = rows_at(tensors_.value, keys);
-    const Times3 times = multiplicities(layer_, shape_.query_heads, all_queries, keys, options_.key_tokens);
+    const Times4 times = multiplicities(layer_, shape_.query_heads, all_queries, keys, options_.key_tokens);
     const Owned1 factors = dropout_factors(options_, all_queries, keys);
     const Double4 key_gradient("ringscale::expected", shape_.batch, keys.size(), shape_.kv_heads, shape_.head_dim);
     const Double4 value_gradient("ringscale::expected", shape_.batch, keys.size(), shape_.kv_heads, shape_.head_dim);
