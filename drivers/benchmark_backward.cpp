@@ -5,6 +5,7 @@
 
 #include "drivers/benchmark_support.hpp"
 #include "kernels/attention_backward.hpp"
+#include "kernels/attention_materialised_backward.hpp"
 #include "problem/attention_problem.hpp"
 
 namespace ringscale::drivers {
@@ -56,6 +57,30 @@ void streamed_backward(benchmark::State &state, std::int64_t tokens, std::int64_
   set_counters(state, kernels::attention_backward_work(layer.block), true);
 }
 
+void materialised_backward(benchmark::State &state, std::int64_t tokens, std::int64_t head_dim) {
+  const BackwardLayer layer(tokens, 1, head_dim, false);
+  const ExecutionSpace space;
+  const std::int64_t elements = kernels::materialised_weight_elements(layer.block);
+  const Owned1 weights("weights", elements);
+  const Owned1 score_gradients("score_gradients", elements);
+  Kokkos::deep_copy(weights, 1.0F / static_cast<float>(tokens));
+  for (auto iteration : state) {
+    kernels::attention_materialised_backward(space, layer.block, weights.data(), score_gradients.data());
+    space.fence();
+  }
+  set_counters(state, kernels::attention_materialised_backward_work(layer.block), true);
+}
+
+void output_dot(benchmark::State &state, std::int64_t tokens, std::int64_t head_dim) {
+  const BackwardLayer layer(tokens, 8, head_dim, false);
+  const ExecutionSpace space;
+  for (auto iteration : state) {
+    kernels::output_gradient_dot(space, layer.query, layer.output_gradient, layer.output_dot);
+    space.fence();
+  }
+  set_counters(state, kernels::output_gradient_dot_work(1, tokens, 8, head_dim), false);
+}
+
 } // namespace
 
 void register_backward_benchmarks(const BenchmarkSizes &sizes) {
@@ -66,7 +91,13 @@ void register_backward_benchmarks(const BenchmarkSizes &sizes) {
         benchmark::RegisterBenchmark((name + (causal ? "/causal" : "/none")).c_str(), streamed_backward, tokens,
                                      head_dim, causal, 0.0F);
       }
+      benchmark::RegisterBenchmark(("output_gradient_dot" + size_name(head_dim, tokens)).c_str(), output_dot, tokens,
+                                   head_dim);
       benchmark::RegisterBenchmark((name + "/none/dropout").c_str(), streamed_backward, tokens, head_dim, false, 0.1F);
+    }
+    for (const std::int64_t tokens : sizes.materialised_tokens) {
+      benchmark::RegisterBenchmark(("attention_materialised_backward" + size_name(head_dim, tokens)).c_str(),
+                                   materialised_backward, tokens, head_dim);
     }
   }
 }

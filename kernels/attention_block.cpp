@@ -37,6 +37,8 @@ void check_attention_block(const AttentionBlock &block) {
           "key_tokens " + std::to_string(block.key_tokens) + " is out of range");
   require(block.key_tokens == 0 || block.packed_key_value != nullptr, "packed_key_value is null");
   require(block.admission.query_stride > 0 && block.admission.key_stride > 0, "admission strides must be positive");
+  require(block.dropout.probability >= 0.0F && block.dropout.probability < 1.0F,
+          "dropout probability must be at least 0 and below 1");
   for (int axis = 0; axis < 4; ++axis) {
     require(block.output.extent(axis) == block.query.extent(axis), "output and query differ in shape");
   }

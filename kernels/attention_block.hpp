@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "kernels/admission.hpp"
+#include "kernels/dropout.hpp"
 #include "kernels/packed_key_value.hpp"
 #include "kernels/types.hpp"
 
@@ -30,6 +31,7 @@ struct AttentionBlock {
   std::int64_t query_end = 0;
   Admission admission;
   float scale = 1.0F;  ///< factor on the scores, usually 1/sqrt(head_dim)
+  Dropout dropout;     ///< of the weights; their sums and log_sum_exp are those before dropout
   Tensor4 output;      ///< as query; only the rows of the block are touched
   Tensor3 log_sum_exp; ///< [batch, tokens, query_heads], natural logarithm
   Merge merge = Merge::replace;

@@ -26,6 +26,7 @@ struct ScorePass {
   AttentionBlock block;
   QueryBlocks cut;
   float *scores;
+  const std::uint8_t *mask;
 
   KOKKOS_FUNCTION void operator()(const Member &member) const {
     const QueryBlocks::Place place = cut.place(member.league_rank());
@@ -47,8 +48,10 @@ struct ScorePass {
           const std::int64_t admitted = block.admission.admitted_keys(row, block.key_tokens);
           const float *from = tile.panel_weights() + (row - begin) * Tile::key_block_tokens;
           float *to = score_row(block, scores, place.batch, place.head, row) + key;
+          const std::uint8_t *admits = mask == nullptr ? nullptr : mask + row * block.key_tokens + key;
           for (std::int64_t index = 0; index < count; ++index) {
-            to[index] = key + index < admitted ? from[index] : -Kokkos::Experimental::infinity_v<float>;
+            const bool met = key + index < admitted && (admits == nullptr || admits[index] != 0);
+            to[index] = met ? from[index] : -Kokkos::Experimental::infinity_v<float>;
           }
         });
         member.team_barrier();
@@ -87,6 +90,16 @@ struct OutputPass {
           }
         });
         member.team_barrier();
+        if (block.dropout.active()) {
+          const Admission &at = block.admission;
+          tile.drop(
+              panel, block.dropout,
+              [&](std::int64_t row) {
+                return block.dropout.row_bits(place.batch, place.head,
+                                              at.query_origin + (place.row_begin + row) * at.query_stride);
+              },
+              at.key_origin + key * at.key_stride, at.key_stride);
+        }
         tile.accumulate(panel);
       }
     }
@@ -103,7 +116,8 @@ std::int64_t materialised_score_elements(const AttentionBlock &block) {
          (block.query_end - block.query_begin) * block.key_tokens;
 }
 
-void attention_block_materialised(const ExecutionSpace &space, const AttentionBlock &block, float *scores) {
+void attention_block_materialised(const ExecutionSpace &space, const AttentionBlock &block, float *scores,
+                                  const std::uint8_t *mask) {
   Kokkos::Profiling::ScopedRegion region("ringscale::attention_block_materialised");
   check_attention_block(block);
   if (materialised_score_elements(block) > 0 && scores == nullptr) {
@@ -118,7 +132,7 @@ void attention_block_materialised(const ExecutionSpace &space, const AttentionBl
   const auto scratch = Kokkos::PerTeam(static_cast<int>(Tile::scratch_bytes(head_dim)) + 64);
   Policy blocks = Tile::team_size > 0 ? Policy(space, league, Tile::team_size) : Policy(space, league, Kokkos::AUTO);
   blocks.set_scratch_size(1, scratch);
-  Kokkos::parallel_for("ringscale::materialised_scores", blocks, ScorePass{block, cut, scores});
+  Kokkos::parallel_for("ringscale::materialised_scores", blocks, ScorePass{block, cut, scores, mask});
   Kokkos::parallel_for("ringscale::materialised_output", blocks, OutputPass{block, cut, scores});
 }
 

@@ -13,6 +13,8 @@ struct DenseRowBlocks {
   AttentionBlock block;
   QueryBlocks cut;
 
+  KOKKOS_INLINE_FUNCTION const Dropout &dropout() const { return block.dropout; }
+
   KOKKOS_INLINE_FUNCTION RowBlock<float> at(std::int64_t league_rank) const {
     const QueryBlocks::Place place = cut.place(league_rank);
     const HeadData head(block, place);
@@ -29,6 +31,8 @@ struct DenseRowBlocks {
     rows.output_stride = head.query_stride;
     rows.log_sum_exp = &block.log_sum_exp(place.batch, place.row_begin, place.head);
     rows.log_sum_exp_stride = block.log_sum_exp.extent_int(2);
+    rows.batch = place.batch;
+    rows.head = place.head;
     return rows;
   }
 };

@@ -31,6 +31,8 @@ template <class Element> struct RowBlock {
   std::int64_t output_stride = 0;
   float *log_sum_exp = nullptr; ///< row r at log_sum_exp + r * log_sum_exp_stride
   std::int64_t log_sum_exp_stride = 0;
+  std::int64_t batch = 0; ///< for the dropout mask, as is the next
+  std::int64_t head = 0;
 
   KOKKOS_INLINE_FUNCTION float *output_row(std::int64_t row) const { return output + row * output_stride; }
   KOKKOS_INLINE_FUNCTION float &log_sum_exp_of(std::int64_t row) const { return log_sum_exp[row * log_sum_exp_stride]; }

@@ -13,7 +13,7 @@ namespace ringscale::kernels {
 
 /// The streamed-softmax kernel, for any tile primitives and any pattern: a team takes a block of query rows of one
 /// head through the keys, block by block, and keeps of the scores only the rows' running reference and sum. `Blocks`
-/// cuts the problem: `Blocks::at(league_rank)` is a RowBlock.
+/// cuts the problem: `Blocks::at(league_rank)` is a RowBlock. Blocks that have a `dropout()` need tiles that can drop.
 template <template <class> class TileOf, class Blocks> struct StreamedAttention {
   using Policy = Kokkos::TeamPolicy<ExecutionSpace, Kokkos::Schedule<Kokkos::Dynamic>>;
   using Member = typename Policy::member_type;
@@ -58,15 +58,33 @@ template <template <class> class TileOf, class Blocks> struct StreamedAttention 
 
 private:
   template <class Rows>
-  KOKKOS_FUNCTION static void meet(Tile &tile, const Rows &rows, std::int64_t key_begin, std::int64_t key_end) {
+  KOKKOS_FUNCTION void meet(Tile &tile, const Rows &rows, std::int64_t key_begin, std::int64_t key_end) const {
     for (std::int64_t key = key_begin; key < key_end; key += Tile::key_block_tokens) {
       const std::int64_t block_end = key + Tile::key_block_tokens;
       tile.begin_keys(rows.keys, rows.values, key, block_end < key_end ? block_end : key_end);
       for (std::int64_t panel = 0; panel < tile.panels(); ++panel) {
         tile.weights(panel);
+        if constexpr (requires { blocks.dropout(); }) {
+          if (blocks.dropout().active()) {
+            drop(tile, rows, panel, key);
+          }
+        }
         tile.accumulate(panel);
       }
     }
+  }
+
+  /// The sums of the weights have been taken: what dropout removes or raises now does not change them.
+  template <class Rows>
+  KOKKOS_FUNCTION void drop(Tile &tile, const Rows &rows, std::int64_t panel, std::int64_t key) const {
+    const Admission &admission = rows.admission;
+    tile.drop(
+        panel, blocks.dropout(),
+        [&](std::int64_t row) {
+          return blocks.dropout().row_bits(rows.batch, rows.head,
+                                           admission.query_origin + row * admission.query_stride);
+        },
+        admission.key_origin + key * admission.key_stride, admission.key_stride);
   }
 };
 

@@ -84,6 +84,7 @@ private:
       const std::int64_t end = row + Tile::rows_per_panel;
       tile.begin_rows(block, head, row, end < row_end ? end : row_end);
       tile.weights();
+      tile.score_gradients();
       tile.accumulate_key_value();
       tile.accumulate_query(block, head);
     }

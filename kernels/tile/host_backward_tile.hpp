@@ -137,12 +137,15 @@ public:
     }
   }
 
-  /// The panel's weights P = 2^(score - reference) and score gradients dS = scale P (dP - output_dot), 0 where masked;
-  /// with dropout P is multiplied by the mask after it has made dS.
+  /// The panel's weights P = 2^(score - reference), 0 where masked.
   void weights() {
     for_each_tile([&](auto vectors, auto masked, std::int64_t key, std::int64_t row) {
       weight_tile<vectors(), masked()>(key, row);
     });
+  }
+
+  /// The panel's score gradients dS = scale P (dP - output_dot); then, with dropout, P is multiplied by the mask.
+  void score_gradients() {
     if (dropout_.active()) {
       for_each_tile([&](auto vectors, auto, std::int64_t key, std::int64_t row) {
         score_gradient_tile<vectors(), true>(key, row);
@@ -153,6 +156,11 @@ public:
       });
     }
   }
+
+  /// [row][panel_stride()]: what the two steps above leave, and what those below read.
+  float *panel_weights() { return weights_; }
+  float *panel_score_gradients() { return score_gradients_; }
+  std::int64_t panel_stride() const { return HeadDim > 0 ? panel_stride(key_block_tokens(HeadDim)) : panel_stride_; }
 
   /// dV += P^T dO and dK += dS^T Q.
   void accumulate_key_value() {
@@ -195,8 +203,6 @@ private:
 
   /// One cache line more than the keys: rows of a panel, read down a column, must not fall into the same cache sets.
   static constexpr std::int64_t panel_stride(std::int64_t keys) { return keys + 16; }
-  std::int64_t panel_stride() const { return HeadDim > 0 ? panel_stride(key_block_tokens(HeadDim)) : panel_stride_; }
-
   static void put(float *address, Vector value, std::int64_t count, bool add) {
     store_part(address, add ? load_part(address, count) + value : value, count);
   }

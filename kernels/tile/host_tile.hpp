@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "kernels/attention_block.hpp"
+#include "kernels/tile/host_dropout.hpp"
 #include "kernels/tile/host_register_tile.hpp"
 #include "kernels/tile/row_state.hpp"
 
@@ -109,6 +110,24 @@ public:
 
   /// [rows_per_panel][key_block_tokens]: what `weights` or `scores` left, and what `accumulate` reads.
   float *panel_weights() { return weights_; }
+
+  /// Multiplies a panel's weights by the dropout mask: `row_bits(row)` are a row's random bits, the keys stand at
+  /// key_position, key_position + key_stride, ...
+  template <class RowBits>
+  void drop(std::int64_t panel, const Dropout &dropout, const RowBits &row_bits, std::int64_t key_position,
+            std::int64_t key_stride) {
+    const std::int64_t begin = panel * rows_per_panel;
+    const auto stride = static_cast<std::uint32_t>(key_stride);
+    for (std::int64_t row = begin; row < std::min(begin + rows_per_panel, rows_); ++row) {
+      float *weights = weights_ + (row - begin) * key_block_tokens;
+      const std::uint64_t bits = row_bits(row);
+      for (std::int64_t key = 0; key < std::min(admitted_[row], key_end_) - key_begin_; key += lanes) {
+        const auto position = static_cast<std::uint32_t>(key_position + key * key_stride);
+        const IntegerVector kept = kept_lanes(dropout, bits, position, stride);
+        store(weights + key, kept ? load(weights + key) * broadcast(dropout.kept_factor()) : Vector{});
+      }
+    }
+  }
 
   /// accumulated += weights * values for a panel of rows.
   void accumulate(std::int64_t panel) {

@@ -73,31 +73,33 @@ public:
     Kokkos::parallel_for(Kokkos::TeamThreadRange(member_, rows_ * key_count_), [&](const std::int64_t pair) {
       const std::int64_t row = pair / key_count_;
       const std::int64_t key = pair % key_count_;
-      const std::int64_t token_row = row_begin_ + row;
-      const std::int64_t place = row * block_tokens + key;
-      weights_[place] = 0.0F;
-      score_gradients_[place] = 0.0F;
-      if (key_begin_ + key >= block_->admission.admitted_keys(token_row, block_->key_tokens)) {
-        return;
+      const float log_sum_exp = block_->log_sum_exp[statistics(row)];
+      float &weight = weights_[row * block_tokens + key];
+      weight = 0.0F;
+      if (key_begin_ + key < block_->admission.admitted_keys(row_begin_ + row, block_->key_tokens) &&
+          log_sum_exp != -Kokkos::Experimental::infinity_v<float>) {
+        weight = Kokkos::exp2((dot(query_ + row * head_dim_, key_ + key * head_dim_) * scale_ - log_sum_exp) * log2_e);
       }
-      const std::int64_t statistics = head_ * block_->log_sum_exp_head_stride + token_row * block_->log_sum_exp_stride;
-      const float log_sum_exp = block_->log_sum_exp[statistics];
-      if (log_sum_exp == -Kokkos::Experimental::infinity_v<float>) {
-        return;
-      }
-      float score = 0.0F;
-      float weight_gradient = 0.0F;
-      for (std::int64_t dim = 0; dim < head_dim_; ++dim) {
-        score += query_[row * head_dim_ + dim] * key_[key * head_dim_ + dim];
-        weight_gradient += output_gradient_[row * head_dim_ + dim] * value_[key * head_dim_ + dim];
-      }
-      const float weight = Kokkos::exp2((score * scale_ - log_sum_exp) * log2_e);
-      const float kept = kept_factor(token_row, key_begin_ + key);
-      weights_[place] = weight * kept;
-      score_gradients_[place] = scale_ * weight * (weight_gradient * kept - block_->output_dot[statistics]);
     });
     member_.team_barrier();
   }
+
+  KOKKOS_FUNCTION void score_gradients() {
+    Kokkos::parallel_for(Kokkos::TeamThreadRange(member_, rows_ * key_count_), [&](const std::int64_t pair) {
+      const std::int64_t row = pair / key_count_;
+      const std::int64_t key = pair % key_count_;
+      float &weight = weights_[row * block_tokens + key];
+      const float kept = kept_factor(row_begin_ + row, key_begin_ + key);
+      const float gradient = dot(output_gradient_ + row * head_dim_, value_ + key * head_dim_) * kept;
+      score_gradients_[row * block_tokens + key] = scale_ * weight * (gradient - block_->output_dot[statistics(row)]);
+      weight *= kept;
+    });
+    member_.team_barrier();
+  }
+
+  KOKKOS_FUNCTION float *panel_weights() { return weights_; }
+  KOKKOS_FUNCTION float *panel_score_gradients() { return score_gradients_; }
+  KOKKOS_FUNCTION static constexpr std::int64_t panel_stride() { return block_tokens; }
 
   KOKKOS_FUNCTION void accumulate_key_value() {
     Kokkos::parallel_for(Kokkos::TeamThreadRange(member_, key_count_ * head_dim_), [&](const std::int64_t element) {
@@ -140,6 +142,19 @@ public:
 
 private:
   static constexpr std::int64_t block_tokens = 32;
+
+  KOKKOS_FUNCTION float dot(const float *first, const float *second) const {
+    float sum = 0.0F;
+    for (std::int64_t dim = 0; dim < head_dim_; ++dim) {
+      sum += first[dim] * second[dim];
+    }
+    return sum;
+  }
+
+  /// Where the log-sum-exp and output_dot of a row of the panel stand.
+  KOKKOS_FUNCTION std::int64_t statistics(std::int64_t row) const {
+    return head_ * block_->log_sum_exp_head_stride + (row_begin_ + row) * block_->log_sum_exp_stride;
+  }
 
   /// 1 without dropout, else what the mask multiplies the weight of a row and a key of the step by.
   KOKKOS_FUNCTION float kept_factor(std::int64_t row, std::int64_t key) const {

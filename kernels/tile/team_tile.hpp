@@ -115,6 +115,19 @@ public:
 
   KOKKOS_FUNCTION float *panel_weights() { return weights_; }
 
+  template <class RowBits>
+  KOKKOS_FUNCTION void drop(std::int64_t /*panel*/, const Dropout &dropout, const RowBits &row_bits,
+                            std::int64_t key_position, std::int64_t key_stride) {
+    Kokkos::parallel_for(Kokkos::TeamThreadRange(member_, rows_), [&](const std::int64_t row) {
+      const std::uint64_t bits = row_bits(row);
+      for (std::int64_t key = 0; key < key_count_; ++key) {
+        const bool kept = dropout.keeps(bits, key_position + key * key_stride);
+        weights_[row * key_block_tokens + key] *= kept ? dropout.kept_factor() : 0.0F;
+      }
+    });
+    member_.team_barrier();
+  }
+
   KOKKOS_FUNCTION void accumulate(std::int64_t /*panel*/) {
     Kokkos::parallel_for(Kokkos::TeamThreadRange(member_, rows_ * head_dim_), [&](const std::int64_t element) {
       const std::int64_t row = element / head_dim_;
