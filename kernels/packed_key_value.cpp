@@ -4,6 +4,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "kernels/tile/pack_tile.hpp"
+
 namespace ringscale::kernels {
 
 namespace {
@@ -21,25 +23,19 @@ struct PackTile {
 
   KOKKOS_FUNCTION void operator()(const Member &member) const {
     const std::int64_t tiles = padded_tokens(token_count) / key_tile_tokens;
-    const std::int64_t tile = member.league_rank() % tiles;
+    const std::int64_t first = member.league_rank() % tiles * key_tile_tokens;
     const std::int64_t head_index = member.league_rank() / tiles;
     const std::int64_t heads = key.extent_int(2);
     const std::int64_t head_dim = key.extent_int(3);
     const std::int64_t batch = head_index / heads;
     const std::int64_t head = head_index % heads;
-    const std::int64_t first = tile * key_tile_tokens;
     float *packed_keys = packed + head_index * packed_head_elements(token_count, head_dim) + first * head_dim;
     float *packed_values = packed_keys + padded_tokens(token_count) * head_dim;
-    Kokkos::parallel_for(Kokkos::TeamThreadRange(member, key_tile_tokens), [&](const std::int64_t index) {
-      const bool exists = first + index < token_count;
-      const std::int64_t token = exists ? token_begin + first + index : 0;
-      const float *key_row = exists ? &key(batch, token, head, 0) : nullptr;
-      const float *value_row = exists ? &value(batch, token, head, 0) : nullptr;
-      for (std::int64_t dim = 0; dim < head_dim; ++dim) {
-        packed_keys[dim * key_tile_tokens + index] = exists ? key_row[dim] : 0.0F;
-        packed_values[index * head_dim + dim] = exists ? value_row[dim] : 0.0F;
-      }
-    });
+    const std::int64_t left = token_count - first;
+    const std::int64_t count = left < key_tile_tokens ? left : key_tile_tokens;
+    const std::int64_t stride = heads * head_dim;
+    tile::pack_keys(member, {&key(batch, token_begin + first, head, 0), stride, count}, head_dim, packed_keys);
+    tile::pack_values(member, {&value(batch, token_begin + first, head, 0), stride, count}, head_dim, packed_values);
   }
 };
 
@@ -61,8 +57,9 @@ void pack_key_value(const ExecutionSpace &space, ConstTensor4 key, ConstTensor4 
   const std::int64_t tiles = padded_tokens(token_count) / key_tile_tokens;
   const auto league = static_cast<int>(static_cast<std::int64_t>(key.extent(0) * key.extent(2)) * tiles);
   if (league > 0 && key.extent(3) > 0) {
-    Kokkos::parallel_for("ringscale::pack_key_value", PackTile::Policy(space, league, Kokkos::AUTO),
-                         PackTile{key, value, token_begin, token_count, packed});
+    const PackTile::Policy policy = tile::pack_team_size > 0 ? PackTile::Policy(space, league, tile::pack_team_size)
+                                                             : PackTile::Policy(space, league, Kokkos::AUTO);
+    Kokkos::parallel_for("ringscale::pack_key_value", policy, PackTile{key, value, token_begin, token_count, packed});
   }
 }
 

@@ -8,16 +8,16 @@
 
 namespace ringscale::kernels::tile {
 
-/// The accumulators of tile_rows rows by Vectors vectors, all in registers.
-template <int Vectors> struct RegisterTile { Vector values[tile_rows][Vectors]; };
+/// The accumulators of Rows rows by Vectors vectors, all in registers.
+template <int Vectors, int Rows = tile_rows> struct RegisterTile { Vector values[Rows][Vectors]; };
 
-/// Scores of tile_rows query rows (stride `query_stride`) against Vectors * lanes keys of one packed key tile.
-template <int Vectors>
-inline __attribute__((always_inline)) RegisterTile<Vectors> score_tile(const float *query, std::int64_t query_stride,
-                                                                       const float *keys, std::int64_t head_dim) {
-  RegisterTile<Vectors> tile;
+/// Scores of Rows query rows (stride `query_stride`) against Vectors * lanes keys of one packed key tile.
+template <int Vectors, int Rows = tile_rows>
+inline __attribute__((always_inline)) RegisterTile<Vectors, Rows>
+score_tile(const float *query, std::int64_t query_stride, const float *keys, std::int64_t head_dim) {
+  RegisterTile<Vectors, Rows> tile;
 #pragma GCC unroll 8
-  for (int row = 0; row < tile_rows; ++row) {
+  for (int row = 0; row < Rows; ++row) {
 #pragma GCC unroll 8
     for (int vector = 0; vector < Vectors; ++vector) {
       tile.values[row][vector] = Vector{};
@@ -30,7 +30,7 @@ inline __attribute__((always_inline)) RegisterTile<Vectors> score_tile(const flo
       key[vector] = load(keys + dim * key_tile_tokens + vector * lanes);
     }
 #pragma GCC unroll 8
-    for (int row = 0; row < tile_rows; ++row) {
+    for (int row = 0; row < Rows; ++row) {
       const Vector element = broadcast(query[row * query_stride + dim]);
 #pragma GCC unroll 8
       for (int vector = 0; vector < Vectors; ++vector) {
@@ -41,14 +41,14 @@ inline __attribute__((always_inline)) RegisterTile<Vectors> score_tile(const flo
   return tile;
 }
 
-/// output += weights values for tile_rows rows and Vectors * lanes columns over key_count keys.
-template <int Vectors>
+/// output += weights values for Rows rows and Vectors * lanes columns over key_count keys.
+template <int Vectors, int Rows = tile_rows>
 inline __attribute__((always_inline)) void
 accumulate_tile(const float *weights, std::int64_t weight_stride, const float *values, std::int64_t value_stride,
                 std::int64_t key_count, float *output, std::int64_t output_stride) {
-  RegisterTile<Vectors> tile;
+  RegisterTile<Vectors, Rows> tile;
 #pragma GCC unroll 8
-  for (int row = 0; row < tile_rows; ++row) {
+  for (int row = 0; row < Rows; ++row) {
 #pragma GCC unroll 8
     for (int vector = 0; vector < Vectors; ++vector) {
       tile.values[row][vector] = load(output + row * output_stride + vector * lanes);
@@ -61,7 +61,7 @@ accumulate_tile(const float *weights, std::int64_t weight_stride, const float *v
       value[vector] = load(values + key * value_stride + vector * lanes);
     }
 #pragma GCC unroll 8
-    for (int row = 0; row < tile_rows; ++row) {
+    for (int row = 0; row < Rows; ++row) {
       const Vector weight = broadcast(weights[row * weight_stride + key]);
 #pragma GCC unroll 8
       for (int vector = 0; vector < Vectors; ++vector) {
@@ -70,7 +70,7 @@ accumulate_tile(const float *weights, std::int64_t weight_stride, const float *v
     }
   }
 #pragma GCC unroll 8
-  for (int row = 0; row < tile_rows; ++row) {
+  for (int row = 0; row < Rows; ++row) {
 #pragma GCC unroll 8
     for (int vector = 0; vector < Vectors; ++vector) {
       store(output + row * output_stride + vector * lanes, tile.values[row][vector]);

@@ -45,6 +45,13 @@ using IntegerVector = std::int32_t __attribute__((vector_size(lanes * sizeof(flo
 inline constexpr __mmask16 all_lanes = 0xFFFF;
 #endif
 
+// GCC from 12 and Clang; what needs it has a plain form as well.
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define RINGSCALE_SHUFFLES 1
+#endif
+#endif
+
 inline Vector broadcast(float value) { return value - Vector{}; }
 
 /// `lanes` floats from any address.
@@ -117,7 +124,14 @@ inline bool any(Comparison comparison) {
 #endif
 
 /// Joins all lanes by halves, so that log2(lanes) steps follow each other and not `lanes`.
-template <class Join> inline float join_lanes(Vector value, const Join &join) {
+template <class Join> inline __attribute__((always_inline)) float join_lanes(Vector value, const Join &join) {
+#if defined(RINGSCALE_HOST_AVX512) && defined(RINGSCALE_SHUFFLES)
+  // In registers; what follows would go through memory.
+  const auto half = join(__builtin_shufflevector(value, value, 0, 1, 2, 3, 4, 5, 6, 7),
+                         __builtin_shufflevector(value, value, 8, 9, 10, 11, 12, 13, 14, 15));
+  const FloatVector4 quarters[1] = {
+      join(__builtin_shufflevector(half, half, 0, 1, 2, 3), __builtin_shufflevector(half, half, 4, 5, 6, 7))};
+#else
   FloatVector4 quarters[lanes / 4];
   std::memcpy(quarters, &value, sizeof value);
   for (int count = lanes / 8; count > 0; count /= 2) {
@@ -125,6 +139,7 @@ template <class Join> inline float join_lanes(Vector value, const Join &join) {
       quarters[index] = join(quarters[index], quarters[index + count]);
     }
   }
+#endif
   return join(join(quarters[0][0], quarters[0][2]), join(quarters[0][1], quarters[0][3]));
 }
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "kernels/attention_block.hpp"
 #include "kernels/tile/host_dropout.hpp"
@@ -138,8 +139,10 @@ public:
       for (std::int64_t row = begin; row < end; row += tile_rows) {
         const std::int64_t last_key = std::min(admitted_[row + tile_rows - 1], key_end_);
         if (last_key > key_begin_) {
-          accumulate_columns<tile_vectors>(vectors, weights_ + (row - begin) * key_block_tokens, dim,
-                                           last_key - key_begin_, row);
+          const float *weights = weights_ + (row - begin) * key_block_tokens;
+          for_rows(rows_ - row, vectors == tile_vectors, [&](auto register_rows) {
+            accumulate_columns<tile_vectors, register_rows()>(vectors, weights, dim, last_key - key_begin_, row);
+          });
         }
       }
     }
@@ -213,6 +216,19 @@ private:
     weight_sum_[row * lanes] = state.weight_sum;
   }
 
+  /// Calls `function` with the rows of the register tile that `rows_left` rows need: the last tile of a block may be a
+  /// lower one, of which there are two, and only for the common case that `whole` stands for.
+  template <class Function>
+  static __attribute__((always_inline)) void for_rows(std::int64_t rows_left, bool whole, const Function &function) {
+    if (rows_left > 4 || !whole) {
+      function(std::integral_constant<int, tile_rows>{});
+    } else if (rows_left > 2) {
+      function(std::integral_constant<int, 4>{});
+    } else {
+      function(std::integral_constant<int, 2>{});
+    }
+  }
+
   template <bool Exponentials> void for_each_score_tile(std::int64_t panel) {
     constexpr std::int64_t tile_keys = tile_vectors * lanes;
     const std::int64_t begin = panel * rows_per_panel;
@@ -223,7 +239,9 @@ private:
           keys_ + (key - key_begin_) / key_tile_tokens * key_tile_tokens * head_dim() + key % key_tile_tokens;
       for (std::int64_t row = begin; row < end; row += tile_rows) {
         if (admitted_[row] >= key + tile_keys) {
-          score_columns<tile_vectors, Exponentials, false>(keys, key, row, begin);
+          for_rows(rows_ - row, true, [&](auto register_rows) {
+            score_columns<tile_vectors, Exponentials, false, register_rows()>(keys, key, row, begin);
+          });
         } else if (admitted_[row + tile_rows - 1] > key) {
           const std::int64_t keys_left = admitted_[row + tile_rows - 1] - key;
           masked_columns<tile_vectors, Exponentials>((keys_left + lanes - 1) / lanes, keys, key, row, begin);
@@ -241,16 +259,16 @@ private:
         return;
       }
     }
-    score_columns<Vectors, Exponentials, true>(keys, key, row, panel_begin);
+    score_columns<Vectors, Exponentials, true, tile_rows>(keys, key, row, panel_begin);
   }
 
-  template <int Vectors, bool Exponentials, bool Masked>
+  template <int Vectors, bool Exponentials, bool Masked, int Rows>
   __attribute__((noinline)) void score_columns(const float *keys, std::int64_t key, std::int64_t first_row,
                                                std::int64_t panel_begin) {
-    RegisterTile<Vectors> tile =
-        score_tile<Vectors>(query_ + first_row * query_stride(), query_stride(), keys, head_dim());
+    RegisterTile<Vectors, Rows> tile =
+        score_tile<Vectors, Rows>(query_ + first_row * query_stride(), query_stride(), keys, head_dim());
     if constexpr (Masked) {
-      for (int row = 0; row < tile_rows; ++row) {
+      for (int row = 0; row < Rows; ++row) {
         for (int vector = 0; vector < Vectors; ++vector) {
           tile.values[row][vector] =
               keep_first(tile.values[row][vector], admitted_[first_row + row] - key - vector * lanes, masked_score);
@@ -260,16 +278,16 @@ private:
     float *weights = weights_ + (first_row - panel_begin) * key_block_tokens + (key - key_begin_);
     if constexpr (!Exponentials) {
 #pragma GCC unroll 8
-      for (int row = 0; row < tile_rows; ++row) {
+      for (int row = 0; row < Rows; ++row) {
 #pragma GCC unroll 8
         for (int vector = 0; vector < Vectors; ++vector) {
           store(weights + row * key_block_tokens + vector * lanes, tile.values[row][vector]);
         }
       }
     } else {
-      Vector largest[tile_rows];
+      Vector largest[Rows];
 #pragma GCC unroll 8
-      for (int row = 0; row < tile_rows; ++row) {
+      for (int row = 0; row < Rows; ++row) {
         largest[row] = tile.values[row][0];
 #pragma GCC unroll 8
         for (int vector = 1; vector < Vectors; ++vector) {
@@ -279,17 +297,17 @@ private:
       // Rows are compared one by one: a maximum over rows would let a NaN in one row hide what another one needs.
       Comparison excess = greater(largest[0], broadcast(limit_[first_row]));
 #pragma GCC unroll 8
-      for (int row = 1; row < tile_rows; ++row) {
+      for (int row = 1; row < Rows; ++row) {
         excess |= greater(largest[row], broadcast(limit_[first_row + row]));
       }
       if (__builtin_expect(any(excess), 0)) {
-        for (int row = 0; row < tile_rows; ++row) {
+        for (int row = 0; row < Rows; ++row) {
           raise_reference(first_row + row, horizontal_maximum(largest[row]), weights + row * key_block_tokens,
                           key - key_begin_);
         }
       }
 #pragma GCC unroll 8
-      for (int row = 0; row < tile_rows; ++row) {
+      for (int row = 0; row < Rows; ++row) {
         const Vector reference = broadcast(reference_[first_row + row]);
         Vector sum = load(weight_sum_ + (first_row + row) * lanes);
 #pragma GCC unroll 8
@@ -327,18 +345,18 @@ private:
     }
   }
 
-  template <int Vectors>
+  template <int Vectors, int Rows>
   void accumulate_columns(std::int64_t vectors, const float *weights, std::int64_t dim, std::int64_t key_count,
                           std::int64_t row) {
-    if constexpr (Vectors > 1) {
+    if constexpr (Vectors > 1 && Rows == tile_rows) {
       if (vectors < Vectors) {
-        accumulate_columns<Vectors - 1>(vectors, weights, dim, key_count, row);
+        accumulate_columns<Vectors - 1, Rows>(vectors, weights, dim, key_count, row);
         return;
       }
     }
-    accumulate_tile<Vectors>(weights, key_block_tokens, values_ + dim,
-                             HeadDim > 0 && HeadDim % lanes == 0 ? HeadDim : value_stride_, key_count,
-                             accumulated_ + row * padded_dim() + dim, padded_dim());
+    accumulate_tile<Vectors, Rows>(weights, key_block_tokens, values_ + dim,
+                                   HeadDim > 0 && HeadDim % lanes == 0 ? HeadDim : value_stride_, key_count,
+                                   accumulated_ + row * padded_dim() + dim, padded_dim());
   }
 
   static constexpr float masked_score = -__builtin_inff();
