@@ -43,5 +43,6 @@ void register_backward_benchmarks(const BenchmarkSizes &sizes);
 void register_dense_benchmarks(const BenchmarkSizes &sizes);
 void register_pattern_benchmarks(const BenchmarkSizes &sizes);
 void register_peer_benchmarks(const BenchmarkSizes &sizes);
+void register_precision_benchmarks(const BenchmarkSizes &sizes);
 
 } // namespace ringscale::drivers

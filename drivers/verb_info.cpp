@@ -40,7 +40,7 @@ Json choices() {
   object["placements"] =
       words(std::array{Placement::contiguous, Placement::zigzag, Placement::striped, Placement::replicated_queries});
   object["masks"] = words(std::array{problem::Mask::none, problem::Mask::causal});
-  object["dtypes"] = words(std::array{problem::DType::float32});
+  object["dtypes"] = words(problem::all_dtypes);
   object["softmax_rules"] = words(std::array{ring::SoftmaxRule::online, ring::SoftmaxRule::per_chunk});
   object["kernels"] = words(std::array{memory::KernelKind::streamed, memory::KernelKind::materialised});
   object["memory_models"] = words(memory::all_memory_models);

@@ -57,6 +57,7 @@ void resolve(RingFlags &flags, Session &session) {
   attention.kv_heads = flags.kv_heads == 0 ? attention.query_heads : flags.kv_heads;
   attention.mask = problem::parse_mask(flags.mask);
   attention.dtype = problem::parse_dtype(flags.dtype);
+  ring::require_supported(attention.dtype);
   options.problem.placement = schedule::parse_placement(flags.placement);
   options.problem.schedule = schedule::parse_schedule(flags.schedule);
   options.softmax = ring::parse_softmax(flags.softmax);

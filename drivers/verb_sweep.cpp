@@ -145,6 +145,10 @@ private:
       options.speed_spread = point.speed_spread;
       options.jitter = point.jitter;
       options.seed = point.ring.seed;
+      // float32 is what a point says that says nothing: then a published machine computes in its own first dtype.
+      if (const problem::DType dtype = point.problem().attention.dtype; dtype != problem::DType::float32) {
+        options.dtype = problem::name(dtype);
+      }
       options.ranks_on_node = point.one_node ? point.problem().ring_size : 0;
       const machine::Machine &machine = machines_.at(point.machine);
       try {

@@ -20,6 +20,7 @@ kernels::AttentionBlock dense_block(const AttentionOptions &options, const Atten
   block.admission.causal = options.causal();
   block.admission.query_origin = options.query_position_begin;
   block.scale = static_cast<float>(problem::softmax_scale(options.problem.head_dim));
+  block.dropout = layer_dropout(options);
   block.output = tensors.output;
   block.log_sum_exp = tensors.log_sum_exp;
   return block;
@@ -54,6 +55,9 @@ std::unique_ptr<AttentionLayer> make_layer(const AttentionOptions &options, cons
   }
   if (options.pattern.kind == problem::PatternKind::block_sparse) {
     return make_block_sparse_layer(options, tensors);
+  }
+  if (problem::storage_bytes(options.problem.dtype) == 2) {
+    return make_low_precision_layer(options, tensors);
   }
   return make_dense_layer(options, tensors);
 }

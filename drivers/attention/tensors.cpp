@@ -183,6 +183,16 @@ kernels::NumberFormat number_format(problem::DType dtype) {
   switch (dtype) {
   case problem::DType::float32:
     return kernels::NumberFormat::float32;
+  case problem::DType::tfloat32:
+    return kernels::NumberFormat::tfloat32;
+  case problem::DType::bfloat16:
+    return kernels::NumberFormat::bfloat16;
+  case problem::DType::float16:
+    return kernels::NumberFormat::float16;
+  case problem::DType::float8_e4m3:
+    return kernels::NumberFormat::float8_e4m3;
+  case problem::DType::float8_e5m2:
+    return kernels::NumberFormat::float8_e5m2;
   }
   throw problem::InvalidInput("dtype without a format");
 }

@@ -17,7 +17,12 @@ constexpr std::int64_t most_heads = std::int64_t{1} << 16;
 constexpr std::int64_t most_head_dim = 1024;
 constexpr std::int64_t most_bytes = std::int64_t{1} << 62;
 
-constexpr std::array<std::pair<std::string_view, DType>, 1> dtype_words{{{"float32", DType::float32}}};
+constexpr std::array<std::pair<std::string_view, DType>, 6> dtype_words{{{"float32", DType::float32},
+                                                                         {"tfloat32", DType::tfloat32},
+                                                                         {"bfloat16", DType::bfloat16},
+                                                                         {"float16", DType::float16},
+                                                                         {"float8_e4m3", DType::float8_e4m3},
+                                                                         {"float8_e5m2", DType::float8_e5m2}}};
 constexpr std::array<std::pair<std::string_view, Mask>, 2> mask_words{{{"none", Mask::none}, {"causal", Mask::causal}}};
 
 void require_between(std::string_view field, std::int64_t value, std::int64_t low, std::int64_t high) {
@@ -50,7 +55,14 @@ void validate(const AttentionProblem &problem) {
 std::int64_t storage_bytes(DType dtype) {
   switch (dtype) {
   case DType::float32:
+  case DType::tfloat32: // a float32 of which the arithmetic reads 19 bits
     return 4;
+  case DType::bfloat16:
+  case DType::float16:
+    return 2;
+  case DType::float8_e4m3:
+  case DType::float8_e5m2:
+    return 1;
   }
   throw InvalidInput("unknown dtype");
 }

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
 
 namespace ringscale::problem {
 
-enum class DType { float32 };
+/// What tensors are stored in. float32 is computed in as well; all others are summed in float32
+/// (docs/kernels/precision.md).
+enum class DType { float32, tfloat32, bfloat16, float16, float8_e4m3, float8_e5m2 };
+inline constexpr std::array all_dtypes{DType::float32, DType::tfloat32,    DType::bfloat16,
+                                       DType::float16, DType::float8_e4m3, DType::float8_e5m2};
 enum class Mask { none, causal };
 
 /// One attention layer's forward pass. Tensors are [batch, tokens, heads, head_dim], row-major.
@@ -25,7 +30,7 @@ struct AttentionProblem {
 /// multiple of kv_heads). Sizes are limited so that every byte count fits 63 bits.
 void validate(const AttentionProblem &problem);
 
-/// Bytes of one stored element: 4 for float32.
+/// Real bytes of one stored element: 4 for float32 and tfloat32, 2 for bfloat16 and float16, 1 for float8.
 std::int64_t storage_bytes(DType dtype);
 
 /// 1/sqrt(head_dim), the scale of Vaswani et al. 2017, eq. 1.

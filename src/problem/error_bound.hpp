@@ -19,9 +19,23 @@ struct ErrorBound {
   double log_sum_exp = 0.0; ///< largest absolute error of a row's log-sum-exp
 };
 
-/// Bound on the absolute error of attention computed in `dtype` over `tokens` keys merged from `merges` blocks,
-/// against exact arithmetic. Rounding errors of a sum of n terms are taken as lambda sqrt(n) u (Higham and Mary
-/// 2019, doi 10.1137/18M1226312, theorem 2.4) with lambda = 4; docs/definitions.md has the derivation.
+/// Where a computation rounds to fewer bits than the float32 of its sums. Inputs are counted when the comparison is
+/// with the unrounded ones; against the rounded ones, say float32.
+struct Roundings {
+  DType inputs = DType::float32;   ///< query, key and value
+  DType weights = DType::float32;  ///< the exponentials, before they meet the values
+  DType partials = DType::float32; ///< the output, after every merge (once, when nothing is merged)
+};
+
+/// Bound on the absolute error of attention over `tokens` keys merged from `merges` blocks, against exact arithmetic on
+/// the exact inputs; sums are float32. Rounding errors of a sum of n terms are taken as lambda sqrt(n) u (Higham and
+/// Mary 2019, doi 10.1137/18M1226312, theorem 2.4) with lambda = 4; roundings to fewer bits are taken at their worst.
+/// docs/definitions.md has the derivation. Numbers too large for a format are not covered.
+ErrorBound attention_error_bound(const Roundings &roundings, std::int64_t tokens, std::int64_t head_dim,
+                                 std::int64_t merges, const DataMagnitude &magnitude);
+
+/// The same for tensors stored in `dtype` and the kernels here: bfloat16 weights are rounded where products of
+/// bfloat16 are native, so they are counted.
 ErrorBound attention_error_bound(DType dtype, std::int64_t tokens, std::int64_t head_dim, std::int64_t merges,
                                  const DataMagnitude &magnitude);
 
@@ -64,7 +78,12 @@ GradientBound gradient_error_bound(DType dtype, std::int64_t key_tokens, std::in
 /// uniform elements has mean d and variance 0.8 d; six standard deviations are allowed, and never more than 3 d.
 DataMagnitude synthetic_magnitude(std::int64_t head_dim);
 
-/// Unit roundoff: 2^-24 for float32.
+/// Unit roundoff, the largest relative error of rounding to nearest in the normal range: 2^-24 for float32, 2^-11 for
+/// tfloat32 and float16, 2^-8 for bfloat16, 2^-4 for float8_e4m3, 2^-3 for float8_e5m2.
 double unit_roundoff(DType dtype);
+
+/// Largest absolute error of rounding a number below the normal range; where subnormal bfloat16 and tfloat32 numbers
+/// may count as 0, that is the smallest normal one.
+double smallest_step_error(DType dtype);
 
 } // namespace ringscale::problem

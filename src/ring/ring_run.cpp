@@ -28,6 +28,7 @@ constexpr std::array<std::pair<std::string_view, SoftmaxRule>, 2> softmax_words{
 
 void validate_options(const Communicator &communicator, const RingOptions &options) {
   validate(options.problem);
+  require_supported(options.problem.attention.dtype);
   if (options.problem.ring_size != communicator.size()) {
     throw InvalidInput("ring_size is " + std::to_string(options.problem.ring_size) + "; the communicator has " +
                        std::to_string(communicator.size()) + " ranks");
@@ -151,6 +152,12 @@ void judge(const RingOptions &options, bool repetitions_agree, RingRun &run) {
 
 std::string_view name(SoftmaxRule rule) { return problem::word_of(softmax_words, rule); }
 SoftmaxRule parse_softmax(std::string_view word) { return problem::parse_word("softmax", softmax_words, word); }
+
+void require_supported(problem::DType dtype) {
+  if (dtype != problem::DType::float32) {
+    throw InvalidInput("dtype is " + std::string(problem::name(dtype)) + "; the ring runs on float32 only");
+  }
+}
 
 memory::KernelFootprint kernel_footprint(const problem::AttentionProblem &attention, memory::KernelKind kernel) {
   memory::KernelFootprint footprint;

@@ -71,6 +71,9 @@ struct RingRun {
   std::vector<std::string> reasons; ///< why not valid; or what was left unchecked
 };
 
+/// Throws InvalidInput when the ring cannot compute on tensors of `dtype`: it rotates float32 blocks only.
+void require_supported(problem::DType dtype);
+
 /// Runs ring attention on synthetic data over all ranks of `communicator`, whose size must be problem.ring_size, and
 /// checks the result. Collective. Throws InvalidInput for bad options, MpiFailure when MPI fails; ends the job
 /// with code 124 when a peer is silent for longer than the deadline.

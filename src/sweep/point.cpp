@@ -60,6 +60,11 @@ void read_shape(const ObjectReader &reader, schedule::RingProblem &problem) {
 }
 
 void read_measured(const ObjectReader &reader, ring::RingOptions &options) {
+  try {
+    ring::require_supported(options.problem.attention.dtype);
+  } catch (const InvalidInput &error) {
+    throw InvalidInput(reader.where("dtype") + ": " + error.what());
+  }
   options.softmax = word(reader, "softmax", "online", ring::parse_softmax);
   options.kernel = word(reader, "kernel", "streamed", memory::parse_kernel);
   options.warmup = static_cast<int>(reader.integer_or("warmup", 1, 0, most_repetitions));

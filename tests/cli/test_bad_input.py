@@ -32,6 +32,8 @@ COMMAND_LINES = [
     ("unknown schedule", [*RING, "--schedule", "square"], ["schedule", "square", "local_only"]),
     ("unknown softmax", [*RING, "--softmax", "harder"], ["softmax", "harder", "per_chunk"]),
     ("unknown kernel", [*RING, "--kernel", "popcorn"], ["kernel", "popcorn", "materialised"]),
+    ("unknown dtype", [*RING, "--dtype", "half"], ["dtype", "half", "bfloat16", "float8_e4m3"]),
+    ("dtype that the ring does not compute in", [*RING, "--dtype", "bfloat16"], ["dtype", "bfloat16", "float32"]),
     ("attention: negative tokens", ["attention", "--tokens", "-1"], ["tokens", "-1"]),
     ("attention: more than memory holds", ["attention", "--tokens", "1000000000000"], ["tokens", "GiB"]),
     ("attention: unknown mask", [*ATTENTION, "--mask", "diagonal"], ["mask", "diagonal"]),

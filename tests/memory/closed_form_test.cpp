@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "problem/invalid_input.hpp"
@@ -98,6 +99,25 @@ TEST(ClosedForm, EqualsEnumerationForEveryPlacementRingAndTokenCount) {
   }
   EXPECT_GT(points, 3000);
   RecordProperty("points", static_cast<int>(points));
+}
+
+TEST(ClosedForm, CountsRealBytesOfNarrowElements) {
+  RingProblem problem;
+  problem.attention.tokens = 1000;
+  problem.ring_size = 3;
+  const MemoryByPurpose full = closed_form(problem, 0, {64, 10}, KernelKind::materialised);
+  for (const auto &[dtype, share] : {std::pair{problem::DType::bfloat16, 2}, std::pair{problem::DType::float16, 2},
+                                     std::pair{problem::DType::float8_e4m3, 4}}) {
+    problem.attention.dtype = dtype;
+    const MemoryByPurpose narrow = closed_form(problem, 0, {64, 10}, KernelKind::materialised);
+    EXPECT_EQ(narrow[Purpose::query] * share, full[Purpose::query]);
+    EXPECT_EQ(narrow[Purpose::output] * share, full[Purpose::output]);
+    EXPECT_EQ((narrow[Purpose::key_value] - block_header_bytes) * share, full[Purpose::key_value] - block_header_bytes);
+    // Log-sum-exps and scores stay float32, and scratch is the kernel's own affair.
+    EXPECT_EQ(narrow[Purpose::partial], full[Purpose::partial]);
+    EXPECT_EQ(narrow[Purpose::scores], full[Purpose::scores]);
+    EXPECT_EQ(narrow[Purpose::workspace], full[Purpose::workspace]);
+  }
 }
 
 TEST(ClosedForm, RefusesBadProblems) {

@@ -67,14 +67,26 @@ TEST(AttentionProblem, ValidateNamesTheBadField) {
 TEST(AttentionProblem, WordsRoundTripAndUnknownOnesListTheAllowed) {
   EXPECT_EQ(parse_mask(name(Mask::causal)), Mask::causal);
   EXPECT_EQ(parse_mask(name(Mask::none)), Mask::none);
-  EXPECT_EQ(parse_dtype("float32"), DType::float32);
-  EXPECT_EQ(storage_bytes(DType::float32), 4);
+  for (const DType dtype : all_dtypes) {
+    EXPECT_EQ(parse_dtype(name(dtype)), dtype);
+  }
+  EXPECT_EQ(name(DType::bfloat16), "bfloat16");
+  EXPECT_EQ(name(DType::float8_e4m3), "float8_e4m3");
   try {
     (void)parse_mask("sliding");
     FAIL() << "an unknown mask was taken";
   } catch (const InvalidInput &error) {
     EXPECT_STREQ(error.what(), "mask 'sliding' is unknown; one of: none, causal");
   }
+}
+
+TEST(AttentionProblem, StorageIsCountedInRealBytes) {
+  EXPECT_EQ(storage_bytes(DType::float32), 4);
+  EXPECT_EQ(storage_bytes(DType::tfloat32), 4);
+  EXPECT_EQ(storage_bytes(DType::bfloat16), 2);
+  EXPECT_EQ(storage_bytes(DType::float16), 2);
+  EXPECT_EQ(storage_bytes(DType::float8_e4m3), 1);
+  EXPECT_EQ(storage_bytes(DType::float8_e5m2), 1);
 }
 
 TEST(AttentionProblem, ScaleIsOneOverRootOfHeadDim) {

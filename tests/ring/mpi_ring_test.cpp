@@ -169,6 +169,9 @@ TEST(MpiRing, RefusesBadOptionsOnEveryRank) {
     options.repetitions = 0;
     EXPECT_THROW(run_ring(ring, options), problem::InvalidInput);
     options.repetitions = 1;
+    options.problem.attention.dtype = problem::DType::bfloat16;
+    EXPECT_THROW(run_ring(ring, options), problem::InvalidInput);
+    options.problem.attention.dtype = problem::DType::float32;
     options.problem.attention.tokens = 1;
     EXPECT_THROW(run_ring(ring, options), problem::InvalidInput);
   });
