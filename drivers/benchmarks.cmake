@@ -6,10 +6,10 @@ add_executable(benchmark_kernels
   benchmark_kernels.cpp
   benchmark_patterns.cpp
   benchmark_peers.cpp
-  benchmark_support.cpp
-  blas_core.cpp)
   benchmark_precision.cpp
-  benchmark_support.cpp)
+  benchmark_support.cpp
+  blas_core.cpp
+)
 ringscale_target_defaults(benchmark_kernels)
 target_link_libraries(benchmark_kernels PRIVATE ringscale::kernels ringscale::problem benchmark::benchmark)
 set_target_properties(benchmark_kernels PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}")

@@ -20,18 +20,8 @@ public:
     if (options.pass == Pass::backward) {
       output_dot_ =
           Owned3("ringscale::output_dot", tensors.query.extent(0), tensors.query.extent(1), tensors.query.extent(2));
-      gradient_.query = tensors.query;
-      gradient_.key = tensors.key;
-      gradient_.value = tensors.value;
-      gradient_.output_gradient = tensors.output_gradient;
-      gradient_.log_sum_exp = tensors.log_sum_exp;
+      gradient_ = backward_block(options, tensors);
       gradient_.output_dot = output_dot_;
-      gradient_.admission = block_.admission;
-      gradient_.scale = block_.scale;
-      gradient_.dropout = layer_dropout(options);
-      gradient_.query_gradient = tensors.query_gradient;
-      gradient_.key_gradient = tensors.key_gradient;
-      gradient_.value_gradient = tensors.value_gradient;
       workspace_ = Owned1("ringscale::workspace", kernels::attention_backward_workspace_elements(space_, gradient_));
     }
   }

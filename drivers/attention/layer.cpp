@@ -26,6 +26,23 @@ kernels::AttentionBlock dense_block(const AttentionOptions &options, const Atten
   return block;
 }
 
+kernels::BackwardBlock backward_block(const AttentionOptions &options, const AttentionTensors &tensors) {
+  const kernels::AttentionBlock dense = dense_block(options, tensors);
+  kernels::BackwardBlock block;
+  block.query = tensors.query;
+  block.key = tensors.key;
+  block.value = tensors.value;
+  block.output_gradient = tensors.output_gradient;
+  block.log_sum_exp = tensors.log_sum_exp;
+  block.admission = dense.admission;
+  block.scale = dense.scale;
+  block.dropout = dense.dropout;
+  block.query_gradient = tensors.query_gradient;
+  block.key_gradient = tensors.key_gradient;
+  block.value_gradient = tensors.value_gradient;
+  return block;
+}
+
 double dense_pairs(const AttentionOptions &options) {
   kernels::Admission admission;
   admission.causal = options.causal();
@@ -55,6 +72,9 @@ std::unique_ptr<AttentionLayer> make_layer(const AttentionOptions &options, cons
   }
   if (options.pattern.kind == problem::PatternKind::block_sparse) {
     return make_block_sparse_layer(options, tensors);
+  }
+  if (options.kernel == memory::KernelKind::materialised) {
+    return make_materialised_layer(options, tensors);
   }
   if (problem::storage_bytes(options.problem.dtype) == 2) {
     return make_low_precision_layer(options, tensors);

@@ -9,6 +9,7 @@
 
 #include "drivers/attention/options.hpp"
 #include "drivers/attention/tensors.hpp"
+#include "kernels/attention_backward.hpp"
 #include "kernels/attention_block.hpp"
 #include "kernels/dropout.hpp"
 #include "kernels/sparse_quality.hpp"
@@ -61,8 +62,10 @@ public:
 /// kernel computes.
 std::unique_ptr<AttentionLayer> make_layer(const AttentionOptions &options, const AttentionTensors &tensors);
 
-/// Parts that several layers share: the whole problem as one block, without packed keys; the dropout; a dense row.
+/// Parts that several layers share: the whole problem as one block, without packed keys; its gradients, without
+/// output_dot; the dropout; dense pairs, bounds and rows.
 kernels::AttentionBlock dense_block(const AttentionOptions &options, const AttentionTensors &tensors);
+kernels::BackwardBlock backward_block(const AttentionOptions &options, const AttentionTensors &tensors);
 kernels::Dropout layer_dropout(const AttentionOptions &options);
 double dense_pairs(const AttentionOptions &options);
 problem::GradientBound dense_gradient_bound(const AttentionOptions &options, std::int64_t accumulations,
