@@ -94,15 +94,9 @@ void check_dilated_attention(const DilatedAttention &attention) {
 
 std::vector<DilatedLayout> dilated_layouts(const DilatedAttention &attention) {
   check_dilated_attention(attention);
-  const TokenWindow queries{attention.query_origin, attention.query.extent_int(1)};
-  const TokenWindow keys{attention.key_origin, attention.key.extent_int(1)};
-  std::vector<DilatedLayout> layouts;
-  for (const DilatedGroup &group : dilated_groups(attention.dilation, attention.query.extent_int(2))) {
-    layouts.push_back(DilatedLayout::of(group, queries, keys, attention.query.extent_int(0),
-                                        attention.query.extent_int(2), attention.key.extent_int(2),
-                                        attention.query.extent_int(3)));
-  }
-  return layouts;
+  return dilated_layouts(attention.dilation, {attention.query_origin, attention.query.extent_int(1)},
+                         {attention.key_origin, attention.key.extent_int(1)}, attention.query.extent_int(0),
+                         attention.query.extent_int(2), attention.key.extent_int(2), attention.query.extent_int(3));
 }
 
 std::int64_t dilated_workspace_elements(const DilatedAttention &attention) {
@@ -160,31 +154,11 @@ KernelWork dilated_attention_work(const DilatedAttention &attention) {
   constexpr double float_bytes = sizeof(float);
   KernelWork work;
   for (const DilatedLayout &layout : dilated_layouts(attention)) {
+    const DilatedCounts counts = count_tokens(layout, attention.causal);
     const auto dim = static_cast<double>(layout.head_dim);
-    double pairs = 0.0;
-    double rows = 0.0;
-    double keys = 0.0;
-    for (std::int64_t segment = layout.segments.begin; segment < layout.segments.end; ++segment) {
-      for (std::int64_t head = layout.group.head_begin; head < layout.group.head_end; ++head) {
-        const std::int64_t phase = layout.group.phase(head);
-        const StridedTokens queries = layout.queries.in_segment(layout.group, segment, phase);
-        const StridedTokens met = layout.keys.in_segment(layout.group, segment, phase);
-        const Admission admission{attention.causal, layout.queries.origin + queries.first, layout.group.rate,
-                                  layout.keys.origin + met.first, layout.group.rate};
-        pairs += static_cast<double>(admitted_pairs(admission, 0, queries.count, met.count));
-        rows += static_cast<double>(queries.count);
-      }
-      for (std::int64_t kv_head = 0; kv_head < layout.kv_head_count; ++kv_head) {
-        for (std::int64_t slot = 0; slot < layout.used_slots(kv_head); ++slot) {
-          keys += static_cast<double>(
-              layout.keys.in_segment(layout.group, segment, layout.slot_phase(kv_head, slot)).count);
-        }
-      }
-    }
-    const auto batch = static_cast<double>(layout.batch);
-    work.flop += 4.0 * pairs * batch * dim;
-    work.read_bytes += float_bytes * batch * (rows * (2.0 * dim + 1.0) + 4.0 * keys * dim);
-    work.written_bytes += float_bytes * batch * (rows * (dim + 1.0) + 2.0 * keys * dim);
+    work.flop += 4.0 * counts.pairs * dim;
+    work.read_bytes += float_bytes * (counts.rows * (2.0 * dim + 1.0) + 4.0 * counts.keys * dim);
+    work.written_bytes += float_bytes * (counts.rows * (dim + 1.0) + 2.0 * counts.keys * dim);
   }
   if (!attention.accumulate) {
     work.written_bytes += float_bytes * static_cast<double>(attention.output.size() + attention.log_sum_exp.size());

@@ -2,11 +2,19 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "kernels/dilation.hpp"
 #include "kernels/packed_key_value.hpp"
 
 namespace ringscale::kernels {
+
+/// Query heads first, first + stride, ...
+struct DilatedHeads {
+  std::int64_t first = 0;
+  std::int64_t stride = 1;
+  std::int64_t count = 0;
+};
 
 /// How one group's keys and values lie packed: one span for every batch entry, key/value head, phase that the head's
 /// queries have, and segment, each with room for the most tokens that a segment holds.
@@ -66,6 +74,19 @@ struct DilatedLayout {
     return (group.first_phase + first_head(kv_head) / group.heads_per_phase + slot) % group.rate;
   }
 
+  /// The query heads that read key/value head `kv_head` at the phase of `slot`.
+  KOKKOS_INLINE_FUNCTION DilatedHeads heads_of_slot(std::int64_t kv_head, std::int64_t slot) const {
+    const std::int64_t first = first_head(kv_head);
+    const std::int64_t end = last_head(kv_head) + 1;
+    if (group.heads_per_phase == 1) { // every rate-th head has the same phase
+      return {first + slot, group.rate, (end - first - slot + group.rate - 1) / group.rate};
+    }
+    const std::int64_t run_begin = (first / group.heads_per_phase + slot) * group.heads_per_phase;
+    const std::int64_t run_end = run_begin + group.heads_per_phase;
+    const std::int64_t begin = run_begin > first ? run_begin : first;
+    return {begin, 1, (run_end < end ? run_end : end) - begin};
+  }
+
   KOKKOS_INLINE_FUNCTION std::int64_t spans() const { return batch * kv_head_count * slots * segments.count(); }
   KOKKOS_INLINE_FUNCTION std::int64_t span_elements() const { return packed_head_elements(most_keys, head_dim); }
   /// Elements before the span of segment `segment` (counted from segments.begin).
@@ -85,5 +106,18 @@ struct DilatedSpan {
         kv_head(index / (layout.segments.count() * layout.slots) % layout.kv_head_count),
         slot(index / layout.segments.count() % layout.slots), segment(index % layout.segments.count()) {}
 };
+
+/// The layouts of all groups of `dilation` that have a head, in order.
+std::vector<DilatedLayout> dilated_layouts(const Dilation &dilation, const TokenWindow &queries,
+                                           const TokenWindow &keys, std::int64_t batch, std::int64_t query_heads,
+                                           std::int64_t kv_heads, std::int64_t head_dim);
+
+/// Exact counts of one group over all batch entries and heads: admitted pairs, covered query rows, and packed keys.
+struct DilatedCounts {
+  double pairs = 0.0;
+  double rows = 0.0;
+  double keys = 0.0;
+};
+DilatedCounts count_tokens(const DilatedLayout &layout, bool causal);
 
 } // namespace ringscale::kernels
