@@ -4,6 +4,7 @@
 #include <limits>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 
 #include "kernels/dense_row_blocks.hpp"
 #include "kernels/tile/select_tile.hpp"
@@ -14,9 +15,15 @@ namespace {
 
 template <int HeadDim> struct TileFor { template <class Member> using Of = tile::SelectTile<HeadDim, Member>; };
 
-void require(bool condition, const std::string &message) {
-  if (!condition) {
-    throw std::invalid_argument("attention block: " + message);
+/// The message is made only where it is needed: making it takes longer than a short block's launch.
+template <class Message> void require(bool condition, const Message &message) {
+  if (condition) {
+    return;
+  }
+  if constexpr (std::is_invocable_v<Message>) {
+    throw std::invalid_argument("attention block: " + message());
+  } else {
+    throw std::invalid_argument(std::string("attention block: ") + message);
   }
 }
 
@@ -26,15 +33,17 @@ void check_attention_block(const AttentionBlock &block) {
   const auto tokens = static_cast<std::int64_t>(block.query.extent(1));
   const auto query_heads = static_cast<std::int64_t>(block.query.extent(2));
   const auto head_dim = static_cast<std::int64_t>(block.query.extent(3));
-  require(block.query_begin >= 0 && block.query_begin <= block.query_end && block.query_end <= tokens,
-          "query rows " + std::to_string(block.query_begin) + " to " + std::to_string(block.query_end) +
-              " do not lie in the query's " + std::to_string(tokens) + " tokens");
-  require(block.kv_heads > 0 && query_heads % block.kv_heads == 0, "query_heads " + std::to_string(query_heads) +
-                                                                       " is no multiple of kv_heads " +
-                                                                       std::to_string(block.kv_heads));
+  require(block.query_begin >= 0 && block.query_begin <= block.query_end && block.query_end <= tokens, [&] {
+    return "query rows " + std::to_string(block.query_begin) + " to " + std::to_string(block.query_end) +
+           " do not lie in the query's " + std::to_string(tokens) + " tokens";
+  });
+  require(block.kv_heads > 0 && query_heads % block.kv_heads == 0, [&] {
+    return "query_heads " + std::to_string(query_heads) + " is no multiple of kv_heads " +
+           std::to_string(block.kv_heads);
+  });
   require(head_dim > 0, "head_dim is 0");
   require(block.key_tokens >= 0 && block.key_tokens <= std::numeric_limits<std::int32_t>::max(),
-          "key_tokens " + std::to_string(block.key_tokens) + " is out of range");
+          [&] { return "key_tokens " + std::to_string(block.key_tokens) + " is out of range"; });
   require(block.key_tokens == 0 || block.packed_key_value != nullptr, "packed_key_value is null");
   require(block.admission.query_stride > 0 && block.admission.key_stride > 0, "admission strides must be positive");
   require(block.dropout.probability >= 0.0F && block.dropout.probability < 1.0F,

@@ -46,7 +46,7 @@ struct ScorePass {
             begin + Tile::rows_per_panel < place.row_end ? begin + Tile::rows_per_panel : place.row_end;
         Kokkos::parallel_for(Kokkos::TeamThreadRange(member, begin, end), [&](const std::int64_t row) {
           const std::int64_t admitted = block.admission.admitted_keys(row, block.key_tokens);
-          const float *from = tile.panel_weights() + (row - begin) * Tile::key_block_tokens;
+          const float *from = tile.panel_weights() + (row - begin) * Tile::weight_stride;
           float *to = score_row(block, scores, place.batch, place.head, row) + key;
           const std::uint8_t *admits = mask == nullptr ? nullptr : mask + row * block.key_tokens + key;
           for (std::int64_t index = 0; index < count; ++index) {
@@ -82,7 +82,7 @@ struct OutputPass {
       for (std::int64_t panel = 0; panel < tile.panels(); ++panel) {
         const std::int64_t begin = place.row_begin + panel * Tile::rows_per_panel;
         Kokkos::parallel_for(Kokkos::TeamThreadRange(member, Tile::rows_per_panel), [&](const std::int64_t index) {
-          float *to = tile.panel_weights() + index * Tile::key_block_tokens;
+          float *to = tile.panel_weights() + index * Tile::weight_stride;
           const bool exists = begin + index < place.row_end;
           const float *from = exists ? score_row(block, scores, place.batch, place.head, begin + index) + key : nullptr;
           for (std::int64_t column = 0; column < count; ++column) {

@@ -24,6 +24,8 @@ public:
   static constexpr std::int64_t rows_per_panel = query_tile_tokens;
   static constexpr std::int64_t row_granularity = tile_rows;
   static constexpr std::int64_t key_block_tokens = 256;
+  /// Floats from one row of weights to the next: a power of two would put all rows into a few sets of the cache.
+  static constexpr std::int64_t weight_stride = key_block_tokens + lanes;
   static constexpr int team_size = 1;
   static_assert(rows_per_panel % tile_rows == 0 && key_block_tokens % key_tile_tokens == 0);
   static_assert(key_tile_tokens % (tile_vectors * lanes) == 0);
@@ -35,7 +37,7 @@ public:
     const std::int64_t padded = padded_dim(head_dim);
     const std::int64_t value_copy = padded == head_dim ? 0 : key_block_tokens * padded;
     const std::int64_t floats =
-        2 * rows_per_block * padded + rows_per_panel * key_block_tokens + rows_per_block * (lanes + 2) + value_copy;
+        2 * rows_per_block * padded + rows_per_panel * weight_stride + rows_per_block * (lanes + 2) + value_copy;
     return static_cast<std::size_t>(floats) * sizeof(float) + rows_per_block * sizeof(std::int64_t);
   }
 
@@ -47,7 +49,7 @@ public:
     query_ = reinterpret_cast<float *>(admitted_ + rows_per_block);
     accumulated_ = query_ + rows_per_block * padded_dim_;
     weights_ = accumulated_ + rows_per_block * padded_dim_;
-    weight_sum_ = weights_ + rows_per_panel * key_block_tokens;
+    weight_sum_ = weights_ + rows_per_panel * weight_stride;
     reference_ = weight_sum_ + rows_per_block * lanes;
     limit_ = reference_ + rows_per_block;
     value_copy_ = limit_ + rows_per_block;
@@ -109,7 +111,7 @@ public:
   /// Scores alone, into panel_weights().
   void scores(std::int64_t panel) { for_each_score_tile<false>(panel); }
 
-  /// [rows_per_panel][key_block_tokens]: what `weights` or `scores` left, and what `accumulate` reads.
+  /// [rows_per_panel][weight_stride]: what `weights` or `scores` left, and what `accumulate` reads.
   float *panel_weights() { return weights_; }
 
   /// Multiplies a panel's weights by the dropout mask: `row_bits(row)` are a row's random bits, the keys stand at
@@ -139,7 +141,7 @@ public:
       for (std::int64_t row = begin; row < end; row += tile_rows) {
         const std::int64_t last_key = std::min(admitted_[row + tile_rows - 1], key_end_);
         if (last_key > key_begin_) {
-          const float *weights = weights_ + (row - begin) * key_block_tokens;
+          const float *weights = weights_ + (row - begin) * weight_stride;
           for_rows(rows_ - row, vectors == tile_vectors, [&](auto register_rows) {
             accumulate_columns<tile_vectors, register_rows()>(vectors, weights, dim, last_key - key_begin_, row);
           });
@@ -275,13 +277,13 @@ private:
         }
       }
     }
-    float *weights = weights_ + (first_row - panel_begin) * key_block_tokens + (key - key_begin_);
+    float *weights = weights_ + (first_row - panel_begin) * weight_stride + (key - key_begin_);
     if constexpr (!Exponentials) {
 #pragma GCC unroll 8
       for (int row = 0; row < Rows; ++row) {
 #pragma GCC unroll 8
         for (int vector = 0; vector < Vectors; ++vector) {
-          store(weights + row * key_block_tokens + vector * lanes, tile.values[row][vector]);
+          store(weights + row * weight_stride + vector * lanes, tile.values[row][vector]);
         }
       }
     } else {
@@ -301,9 +303,23 @@ private:
         excess |= greater(largest[row], broadcast(limit_[first_row + row]));
       }
       if (__builtin_expect(any(excess), 0)) {
+        // The first keys that a row meets only set its reference: that stays in registers, without a call.
+        float before[Rows];
+        bool computed = false;
+#pragma GCC unroll 8
         for (int row = 0; row < Rows; ++row) {
-          raise_reference(first_row + row, horizontal_maximum(largest[row]), weights + row * key_block_tokens,
-                          key - key_begin_);
+          const float raised = horizontal_maximum(largest[row]);
+          before[row] = reference_[first_row + row];
+          if (raised > limit_[first_row + row]) {
+            reference_[first_row + row] = raised;
+            limit_[first_row + row] = raised + reference_slack;
+            computed = computed || before[row] != no_reference;
+          }
+        }
+        if (computed) {
+          for (int row = 0; row < Rows; ++row) {
+            rescale(first_row + row, before[row], weights + row * weight_stride, key - key_begin_);
+          }
         }
       }
 #pragma GCC unroll 8
@@ -314,27 +330,21 @@ private:
         for (int vector = 0; vector < Vectors; ++vector) {
           const Vector weight = exp2(tile.values[row][vector] - reference);
           sum += weight;
-          store(weights + row * key_block_tokens + vector * lanes, weight);
+          store(weights + row * weight_stride + vector * lanes, weight);
         }
         store(weight_sum_ + (first_row + row) * lanes, sum);
       }
     }
   }
 
-  /// Moves a row's reference up to `largest` where that exceeds the limit, and rescales what was computed under the
-  /// old one: the accumulated row, the sum, and this key block's weights that were not accumulated yet.
-  __attribute__((noinline, cold)) void raise_reference(std::int64_t row, float largest, float *weights_end,
-                                                       std::int64_t weights_before) {
-    if (!(largest > limit_[row])) {
-      return;
+  /// Rescales what was computed of a row under its reference `before` to the present one: the accumulated row, the
+  /// sum, and this key block's weights that were not accumulated yet.
+  __attribute__((noinline, cold)) void rescale(std::int64_t row, float before, float *weights_end,
+                                               std::int64_t weights_before) {
+    if (before == reference_[row] || before == no_reference) {
+      return; // not moved, or nothing but zeros was computed so far
     }
-    const float before = reference_[row];
-    reference_[row] = largest;
-    limit_[row] = largest + reference_slack;
-    if (before == no_reference) {
-      return; // nothing but zeros was computed so far
-    }
-    const Vector factor = exp2(broadcast(before - largest));
+    const Vector factor = exp2(broadcast(before - reference_[row]));
     store(weight_sum_ + row * lanes, load(weight_sum_ + row * lanes) * factor);
     for (std::int64_t dim = 0; dim < padded_dim_; dim += lanes) {
       float *accumulated = accumulated_ + row * padded_dim_ + dim;
@@ -354,7 +364,7 @@ private:
         return;
       }
     }
-    accumulate_tile<Vectors, Rows>(weights, key_block_tokens, values_ + dim,
+    accumulate_tile<Vectors, Rows>(weights, weight_stride, values_ + dim,
                                    HeadDim > 0 && HeadDim % lanes == 0 ? HeadDim : value_stride_, key_count,
                                    accumulated_ + row * padded_dim() + dim, padded_dim());
   }
@@ -368,7 +378,7 @@ private:
   std::int64_t *admitted_;       // [rows_per_block] keys that each row admits
   float *query_ = nullptr;       // [rows_per_block][padded_dim], times scale and log2(e)
   float *accumulated_ = nullptr; // [rows_per_block][padded_dim], not normalised
-  float *weights_ = nullptr;     // [rows_per_panel][key_block_tokens]
+  float *weights_ = nullptr;     // [rows_per_panel][weight_stride]
   float *weight_sum_ = nullptr;  // [rows_per_block][lanes]
   float *reference_ = nullptr;   // [rows_per_block]
   float *limit_ = nullptr;       // [rows_per_block] reference plus slack

@@ -19,6 +19,7 @@ public:
   static constexpr std::int64_t rows_per_panel = rows_per_block;
   static constexpr std::int64_t row_granularity = 1;
   static constexpr std::int64_t key_block_tokens = key_tile_tokens;
+  static constexpr std::int64_t weight_stride = key_block_tokens;
   static constexpr int team_size = 0; // as many threads as the back end recommends
 
   KOKKOS_FUNCTION static std::size_t scratch_bytes(std::int64_t head_dim) {
