@@ -4,6 +4,7 @@
 #include "drivers/attention/layer.hpp"
 #include "kernels/adaptive_blocks.hpp"
 #include "kernels/block_sparse_attention.hpp"
+#include "kernels/block_sparse_backward.hpp"
 
 namespace ringscale::drivers {
 
@@ -36,6 +37,12 @@ public:
                                                               options.problem.kv_heads, options.problem.head_dim)) {
     block_ = dense_block(options, tensors);
     block_.packed_key_value = packed_.data();
+    if (options.pass == Pass::backward) {
+      output_dot_ =
+          Owned3("ringscale::output_dot", tensors.query.extent(0), tensors.query.extent(1), tensors.query.extent(2));
+      gradient_ = backward_block(options, tensors);
+      gradient_.output_dot = output_dot_;
+    }
     if (adaptive()) {
       make_adaptive_mask();
     } else {
@@ -52,9 +59,16 @@ public:
     space_.fence("ringscale::attention: end of a forward pass");
   }
 
-  void backward() override {}
+  void backward() override {
+    kernels::output_gradient_dot(space_, tensors_.output, tensors_.output_gradient, output_dot_);
+    kernels::block_sparse_backward(space_, gradient_, *mask_);
+    space_.fence("ringscale::attention: end of a backward pass");
+  }
 
-  kernels::KernelWork work(Pass) const override { return kernels::block_sparse_attention_work(block_, *mask_); }
+  kernels::KernelWork work(Pass pass) const override {
+    return pass == Pass::forward ? kernels::block_sparse_attention_work(block_, *mask_)
+                                 : kernels::block_sparse_backward_work(gradient_, *mask_);
+  }
 
   double pairs() const override {
     return mask_->pairs_of(options_.problem.batch, options_.problem.query_heads) /
@@ -62,7 +76,7 @@ public:
   }
 
   std::int64_t workspace_bytes() const override {
-    return static_cast<std::int64_t>(packed_.size() * sizeof(float)) + mask_->bytes();
+    return static_cast<std::int64_t>((packed_.size() + output_dot_.size()) * sizeof(float)) + mask_->bytes();
   }
 
   problem::ErrorBound error_bound(const problem::DataMagnitude &magnitude) const override {
@@ -153,7 +167,9 @@ private:
   AttentionOptions options_;
   AttentionTensors tensors_;
   Owned1 packed_;
+  Owned3 output_dot_;
   kernels::AttentionBlock block_;
+  kernels::BackwardBlock gradient_;
   std::unique_ptr<kernels::BlockMask> mask_;
 };
 
