@@ -128,7 +128,8 @@ private:
                               double sum) const {
     const int keys = rows.key.extent_int(1);
     const int head_dim = rows.query.extent_int(3);
-    const bool empty = largest == -Kokkos::Experimental::infinity_v<double>;
+    // The largest weight is 1, so that only a row that admits nothing sums to 0.
+    const bool empty = sum == 0.0;
     const double inverse = empty ? 0.0 : 1.0 / sum;
     double *output = &rows.output(batch, row, head, 0);
     clear(output, head_dim);
@@ -138,7 +139,8 @@ private:
                    head_dim);
       }
     }
-    rows.log_sum_exp(batch, row, head) = empty ? largest : largest + Kokkos::log(sum);
+    rows.log_sum_exp(batch, row, head) =
+        empty ? -Kokkos::Experimental::infinity_v<double> : largest + Kokkos::log(sum);
     if (rows.output_gradient.size() == 0) {
       return;
     }
