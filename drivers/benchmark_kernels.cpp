@@ -36,6 +36,7 @@ int main(int argc, char **argv) {
   ringscale::drivers::register_backward_benchmarks(sizes);
   ringscale::drivers::register_pattern_benchmarks(sizes);
   ringscale::drivers::register_precision_benchmarks(sizes);
+  ringscale::drivers::register_pattern_gradient_benchmarks(sizes);
   benchmark::AddCustomContext("kokkos_execution_space", ringscale::kernels::ExecutionSpace::name());
   benchmark::AddCustomContext("blas", ringscale::kernels::blas_name());
   benchmark::AddCustomContext("threads", std::to_string(ringscale::kernels::ExecutionSpace().concurrency()));

@@ -42,6 +42,7 @@ std::string size_name(std::int64_t head_dim, std::int64_t tokens);
 void register_backward_benchmarks(const BenchmarkSizes &sizes);
 void register_dense_benchmarks(const BenchmarkSizes &sizes);
 void register_pattern_benchmarks(const BenchmarkSizes &sizes);
+void register_pattern_gradient_benchmarks(const BenchmarkSizes &sizes);
 void register_peer_benchmarks(const BenchmarkSizes &sizes);
 void register_precision_benchmarks(const BenchmarkSizes &sizes);
 

@@ -4,6 +4,7 @@ add_executable(benchmark_kernels
   benchmark_backward.cpp
   benchmark_dense.cpp
   benchmark_kernels.cpp
+  benchmark_pattern_gradients.cpp
   benchmark_patterns.cpp
   benchmark_peers.cpp
   benchmark_precision.cpp
