@@ -83,7 +83,7 @@ private:
     for (const std::string &line : sweep::describe(plan_)) {
       session_.say(line);
     }
-    if (ranks_ > 1 || plan_.has(sweep::PointKind::measured)) {
+    if (ranks_ > 1 || plan_.has(sweep::PointKind::measured) || plan_.has(sweep::PointKind::merge_error)) {
       crew_.emplace(session_.world());
       session_.start_kokkos(flags_.threads);
     }
@@ -159,6 +159,8 @@ private:
     }
     case sweep::PointKind::analytic:
       return sweep::memory_row(point.id, point.model, point.problem(), point.footprint);
+    case sweep::PointKind::merge_error:
+      return sweep::merge_error_row(point.id, point.merge_error, ring::measure_merge_error(point.merge_error));
     }
     throw InvalidInput("unknown kind of point");
   }

@@ -19,7 +19,7 @@ using problem::InvalidInput;
 using report::Json;
 using report::ObjectReader;
 
-constexpr std::array all_kinds{PointKind::measured, PointKind::simulated, PointKind::analytic};
+constexpr std::array all_kinds{PointKind::measured, PointKind::simulated, PointKind::analytic, PointKind::merge_error};
 
 struct Axis {
   std::string key;
@@ -118,7 +118,8 @@ std::set<std::string> Plan::machines() const {
 std::int64_t Plan::largest_measured_ring() const {
   std::int64_t largest = 0;
   for (const Point &point : points) {
-    largest = point.kind == PointKind::measured ? std::max(largest, point.problem().ring_size) : largest;
+    const bool runs = point.kind == PointKind::measured || point.kind == PointKind::merge_error;
+    largest = runs ? std::max(largest, point.problem().ring_size) : largest;
   }
   return largest;
 }
@@ -200,6 +201,14 @@ WorkEstimate estimate(const Plan &plan) {
     case PointKind::analytic:
       ++work.analytic_points;
       break;
+    case PointKind::merge_error: {
+      ++work.measured_points;
+      const double rows = static_cast<double>(point.merge_error.query_tokens);
+      const double keys = static_cast<double>(problem.attention.tokens);
+      work.measured_flop +=
+          problem::forward_flop(problem.attention, rows * keys) * static_cast<double>(point.merge_error.samples);
+      break;
+    }
     }
   }
   return work;

@@ -18,8 +18,10 @@ using problem::InvalidInput;
 using report::Json;
 using report::ObjectReader;
 
-constexpr std::array<std::pair<std::string_view, PointKind>, 3> kind_words{
-    {{"measured", PointKind::measured}, {"simulated", PointKind::simulated}, {"analytic", PointKind::analytic}}};
+constexpr std::array<std::pair<std::string_view, PointKind>, 4> kind_words{{{"measured", PointKind::measured},
+                                                                            {"simulated", PointKind::simulated},
+                                                                            {"analytic", PointKind::analytic},
+                                                                            {"merge_error", PointKind::merge_error}}};
 
 constexpr std::int64_t most_tokens = std::int64_t{1} << 50;
 constexpr std::int64_t most_devices = std::int64_t{1} << 31;
@@ -35,16 +37,20 @@ template <class Parse> auto word(const ObjectReader &reader, const char *key, co
   }
 }
 
-void read_shape(const ObjectReader &reader, schedule::RingProblem &problem) {
-  auto &attention = problem.attention;
-  problem.schedule = word(reader, "schedule", "ring", schedule::parse_schedule);
-  problem.placement = word(reader, "placement", "contiguous", schedule::parse_placement);
-  attention.mask = word(reader, "mask", "none", problem::parse_mask);
+void read_heads(const ObjectReader &reader, problem::AttentionProblem &attention) {
   attention.dtype = word(reader, "dtype", "float32", problem::parse_dtype);
   attention.batch = reader.integer_or("batch", 1, 1, most_devices);
   attention.query_heads = reader.integer_or("query_heads", 8, 1, most_devices);
   attention.kv_heads = reader.integer_or("kv_heads", attention.query_heads, 1, most_devices);
   attention.head_dim = reader.integer_or("head_dim", 64, 1, most_devices);
+}
+
+void read_shape(const ObjectReader &reader, schedule::RingProblem &problem) {
+  auto &attention = problem.attention;
+  problem.schedule = word(reader, "schedule", "ring", schedule::parse_schedule);
+  problem.placement = word(reader, "placement", "contiguous", schedule::parse_placement);
+  attention.mask = word(reader, "mask", "none", problem::parse_mask);
+  read_heads(reader, attention);
   problem.ring_size = reader.integer("ring_size", 1, most_devices);
   if (reader.has("tokens") == reader.has("chunk_tokens")) {
     throw InvalidInput(reader.where() + " needs either tokens or chunk_tokens (tokens of each rank)");
@@ -78,11 +84,31 @@ void read_measured(const ObjectReader &reader, ring::RingOptions &options) {
   options.poll_progress = progress == "polled";
 }
 
+void read_merge_error(const ObjectReader &reader, ring::MergeErrorOptions &options) {
+  read_heads(reader, options.problem);
+  options.problem.tokens = reader.integer("tokens", 1, most_tokens);
+  options.query_tokens = reader.integer_or("query_tokens", options.query_tokens, 1, most_tokens);
+  options.merged_blocks = reader.integer("merged_blocks", 1, most_tokens);
+  options.merge_dtype = word(reader, "merge_dtype", "float32", problem::parse_dtype);
+  options.samples = static_cast<int>(reader.integer_or("repetitions", 5, 1, most_repetitions));
+  options.seed = static_cast<std::uint64_t>(reader.integer_or("seed", 1, 0));
+  try {
+    ring::validate(options);
+  } catch (const InvalidInput &error) {
+    throw InvalidInput(reader.where() + ": " + error.what());
+  }
+}
+
 std::string readable_id(const Point &point) {
   const schedule::RingProblem &problem = point.problem();
   const auto &attention = problem.attention;
   std::string id = point.grid + "/";
-  if (point.kind == PointKind::analytic) {
+  if (point.kind == PointKind::merge_error) {
+    id.append(problem::name(attention.dtype))
+        .append("_merged_in_")
+        .append(problem::name(point.merge_error.merge_dtype));
+    id.append("_blocks_").append(std::to_string(point.merge_error.merged_blocks));
+  } else if (point.kind == PointKind::analytic) {
     id.append(memory::name(point.model));
   } else {
     id.append(schedule::name(problem.schedule)).append("_").append(schedule::name(problem.placement));
@@ -112,6 +138,9 @@ const std::vector<std::string> &axes_of(PointKind kind) {
   static const std::vector<std::string> analytic{"model",    "schedule", "placement",    "mask",
                                                  "dtype",    "batch",    "query_heads",  "kv_heads",
                                                  "head_dim", "tokens",   "chunk_tokens", "ring_size"};
+  static const std::vector<std::string> merge_error{"dtype",        "merge_dtype",  "batch", "query_heads",
+                                                    "kv_heads",     "head_dim",     "seed",  "tokens",
+                                                    "query_tokens", "merged_blocks"};
   switch (kind) {
   case PointKind::measured:
     return measured;
@@ -119,6 +148,8 @@ const std::vector<std::string> &axes_of(PointKind kind) {
     return simulated;
   case PointKind::analytic:
     return analytic;
+  case PointKind::merge_error:
+    return merge_error;
   }
   throw InvalidInput("unknown kind of point");
 }
@@ -127,6 +158,7 @@ const std::vector<std::string> &scalars_of(PointKind kind) {
   static const std::vector<std::string> measured{"warmup", "repetitions", "deadline_s", "verify"};
   static const std::vector<std::string> simulated{"one_node"};
   static const std::vector<std::string> analytic{"key_tile_tokens", "workspace_bytes"};
+  static const std::vector<std::string> merge_error{"repetitions"};
   switch (kind) {
   case PointKind::measured:
     return measured;
@@ -134,6 +166,8 @@ const std::vector<std::string> &scalars_of(PointKind kind) {
     return simulated;
   case PointKind::analytic:
     return analytic;
+  case PointKind::merge_error:
+    return merge_error;
   }
   throw InvalidInput("unknown kind of point");
 }
@@ -145,7 +179,9 @@ Point read_point(PointKind kind, const std::string &grid, const Json &settings, 
   point.grid = grid;
   point.kind = kind;
   point.settings = settings;
-  read_shape(reader, point.ring.problem);
+  if (kind != PointKind::merge_error) {
+    read_shape(reader, point.ring.problem);
+  }
   switch (kind) {
   case PointKind::measured:
     read_measured(reader, point.ring);
@@ -162,8 +198,12 @@ Point read_point(PointKind kind, const std::string &grid, const Json &settings, 
     point.footprint.key_tile_tokens = reader.integer_or("key_tile_tokens", 1, 1, 1 << 20);
     point.footprint.workspace_bytes = reader.integer_or("workspace_bytes", 0, 0, most_tokens);
     break;
+  case PointKind::merge_error:
+    read_merge_error(reader, point.merge_error);
+    point.ring.problem.attention = point.merge_error.problem;
+    break;
   }
-  if (kind != PointKind::analytic) {
+  if (kind == PointKind::measured || kind == PointKind::simulated) {
     point.ring.seed = static_cast<std::uint64_t>(reader.integer_or("seed", 1, 0));
   }
   reader.finish();

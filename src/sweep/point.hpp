@@ -8,13 +8,15 @@
 
 #include "memory/memory_model.hpp"
 #include "report/json.hpp"
+#include "ring/merge_error.hpp"
 #include "ring/ring_run.hpp"
 #include "schedule/ring_schedule.hpp"
 
 namespace ringscale::sweep {
 
-/// How a point's row comes about: on the ranks of this job, from a machine file, or by a closed form of memory.
-enum class PointKind { measured, simulated, analytic };
+/// How a point's row comes about: on the ranks of this job, from a machine file, by a closed form of memory, or by
+/// merging blocks on rank 0 alone to see what error that leaves.
+enum class PointKind { measured, simulated, analytic, merge_error };
 
 std::string_view name(PointKind kind);
 PointKind parse_point_kind(std::string_view word);
@@ -27,13 +29,14 @@ struct Point {
   PointKind kind = PointKind::measured;
   report::Json settings; ///< as read, one value a key: what other ranks are sent
 
-  ring::RingOptions ring;            ///< measured; its problem and seed serve every kind
-  std::string machine;               ///< simulated: machine file as the experiment names it, or empty
-  double speed_spread = 0.0;         ///< simulated: relative standard deviation over devices
-  double jitter = 0.0;               ///< simulated: relative standard deviation over steps
-  bool one_node = false;             ///< simulated: all devices share the cores of one node
-  memory::MemoryModel model{};       ///< analytic
-  memory::KernelFootprint footprint; ///< analytic
+  ring::RingOptions ring;              ///< measured; its problem and seed serve every kind
+  std::string machine;                 ///< simulated: machine file as the experiment names it, or empty
+  double speed_spread = 0.0;           ///< simulated: relative standard deviation over devices
+  double jitter = 0.0;                 ///< simulated: relative standard deviation over steps
+  bool one_node = false;               ///< simulated: all devices share the cores of one node
+  memory::MemoryModel model{};         ///< analytic
+  memory::KernelFootprint footprint;   ///< analytic
+  ring::MergeErrorOptions merge_error; ///< merge_error; its problem stands in `ring` too
 
   const schedule::RingProblem &problem() const { return ring.problem; }
 };

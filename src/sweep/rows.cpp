@@ -205,4 +205,54 @@ Json memory_row(const std::string &point, memory::MemoryModel model, const sched
   return row;
 }
 
+Json merge_error_row(const std::string &point, const ring::MergeErrorOptions &options, const ring::MergeErrorRun &run) {
+  schedule::RingProblem one_device;
+  one_device.attention = options.problem;
+  Json row = common_fields({"measured", "attention", point}, one_device, ring::SoftmaxRule::online,
+                           memory::KernelKind::streamed);
+  row["schedule"] = "none"; // one device: nothing is scheduled or placed
+  row["placement"] = "none";
+  row["seed"] = options.seed;
+  row["threads"] = run.threads;
+  row["query_tokens"] = options.query_tokens;
+  row["merged_blocks"] = options.merged_blocks;
+  row["merge_dtype"] = problem::name(options.merge_dtype);
+  const auto largest = [](const std::vector<double> &samples) {
+    double most = 0.0;
+    for (const double sample : samples) {
+      most = std::isnan(sample) || sample > most ? sample : most;
+    }
+    return most;
+  };
+  row["max_error"] = finite_or_null(largest(run.max_error_samples));
+  row["error_bound"] = run.error_bound;
+  row["total_max_error"] = finite_or_null(largest(run.total_max_error_samples));
+  row["total_error_bound"] = run.total_error_bound;
+  row["max_lse_error"] = finite_or_null(largest(run.max_lse_error_samples));
+  row["lse_error_bound"] = run.lse_error_bound;
+  row["wrong_elements"] = run.wrong_elements;
+  const auto add_samples = [&](const std::string &name, const std::vector<double> &samples) {
+    const statistics::Interval spread = statistics::median_interval(samples);
+    row[name + "_median"] = finite_or_null(statistics::median(samples));
+    row[name + "_interval"] = interval(spread.low, spread.high, spread.confidence);
+    row[name + "_samples"] = Json::array();
+    for (const double sample : samples) {
+      row[name + "_samples"].push_back(finite_or_null(sample));
+    }
+  };
+  add_samples("max_error", run.max_error_samples);
+  add_samples("mean_error", run.mean_error_samples);
+  add_samples("total_max_error", run.total_max_error_samples);
+  add_samples("total_mean_error", run.total_mean_error_samples);
+  row["mean_error"] = row["mean_error_median"];
+  row["total_mean_error"] = row["total_mean_error_median"];
+  std::vector<std::string> reasons;
+  if (run.wrong_elements != 0) {
+    reasons.push_back(std::to_string(run.wrong_elements) + " elements are beyond their bound, or not numbers");
+  }
+  row["verdict"] = reasons.empty() ? "valid" : "invalid";
+  row["reasons"] = reasons;
+  return row;
+}
+
 } // namespace ringscale::sweep

@@ -8,6 +8,7 @@
 #include "memory/closed_form.hpp"
 #include "memory/memory_model.hpp"
 #include "report/json.hpp"
+#include "ring/merge_error.hpp"
 #include "ring/ring_run.hpp"
 #include "simulator/simulation.hpp"
 
@@ -28,5 +29,10 @@ report::Json simulation_row(const std::string &point, const machine::Machine &ma
 /// carry schedule "none".
 report::Json memory_row(const std::string &point, memory::MemoryModel model, const schedule::RingProblem &problem,
                         const memory::KernelFootprint &footprint);
+
+/// What merging left of the accuracy: a row of verb `attention`, on one device. `max_error` is the largest of all
+/// samples, `mean_error` the median over samples of the mean over elements.
+report::Json merge_error_row(const std::string &point, const ring::MergeErrorOptions &options,
+                             const ring::MergeErrorRun &run);
 
 } // namespace ringscale::sweep

@@ -12,7 +12,8 @@ using report::Json;
 namespace {
 
 /// Points that cost little come first: what is wrong with them shows before hours of measuring, not after.
-constexpr std::array order_of_kinds{PointKind::analytic, PointKind::simulated, PointKind::measured};
+constexpr std::array order_of_kinds{PointKind::analytic, PointKind::simulated, PointKind::merge_error,
+                                    PointKind::measured};
 
 } // namespace
 
