@@ -35,6 +35,9 @@ void add_file_flags(CLI::App &verb, AttentionFlags &flags) {
   verb.add_option("--query", files.query, "Query")->group(group);
   verb.add_option("--key", files.key, "Key")->group(group);
   verb.add_option("--value", files.value, "Value")->group(group);
+  verb.add_option("--boolean-mask", files.boolean_mask,
+                  "Which keys each query sees, bool [query tokens, key tokens]; needs --kernel materialised")
+      ->group(group);
   verb.add_option("--output", files.output, "Where the output goes; must not exist")->group(group);
   verb.add_option("--gradient", files.output_gradient, "Gradient of the output; asks for the backward pass")
       ->group(group);

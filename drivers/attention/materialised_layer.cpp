@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <numeric>
+#include <vector>
+
 #include "drivers/attention/layer.hpp"
 #include "kernels/attention_materialised.hpp"
 #include "kernels/attention_materialised_backward.hpp"
@@ -47,7 +50,18 @@ public:
                                  : kernels::attention_materialised_backward_work(gradient_);
   }
 
-  double pairs() const override { return dense_pairs(options_); }
+  double pairs() const override {
+    if (tensors_.boolean_mask.size() == 0) {
+      return dense_pairs(options_);
+    }
+    std::vector<std::uint8_t> of_keys(static_cast<std::size_t>(options_.key_tokens));
+    double pairs = 0.0;
+    for (std::int64_t query = 0; query < options_.problem.tokens; ++query) {
+      multiplicities(0, 0, query, of_keys.data());
+      pairs += std::accumulate(of_keys.begin(), of_keys.end(), 0.0);
+    }
+    return pairs * static_cast<double>(options_.problem.query_heads);
+  }
   std::int64_t scores_bytes() const override {
     return static_cast<std::int64_t>((scores_.size() + score_gradients_.size()) * sizeof(float));
   }

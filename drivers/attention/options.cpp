@@ -25,8 +25,9 @@ void validate_files(const AttentionOptions &options) {
   if (files.query.empty() != files.key.empty() || files.query.empty() != files.value.empty()) {
     throw problem::InvalidInput("--query, --key and --value must be given together");
   }
-  if (!files.output_gradient.empty() && !files.given()) {
-    throw problem::InvalidInput("--gradient needs --query, --key and --value");
+  if (!files.given() && (!files.output_gradient.empty() || !files.boolean_mask.empty())) {
+    throw problem::InvalidInput(std::string(files.boolean_mask.empty() ? "--gradient" : "--boolean-mask") +
+                                " needs --query, --key and --value");
   }
   if (files.given() && files.output_gradient.empty() && options.pass == Pass::backward) {
     throw problem::InvalidInput("--pass backward on tensors of yours needs --gradient: the gradient of the output");
@@ -67,6 +68,17 @@ void validate(const AttentionOptions &options) {
   }
   if (!options.files.boolean_mask.empty() && !materialised) {
     throw problem::InvalidInput("--boolean-mask needs --kernel materialised");
+  }
+  if (problem::storage_bytes(options.problem.dtype) == 2 && (materialised || !dense)) {
+    throw problem::InvalidInput("--dtype " + std::string(problem::name(options.problem.dtype)) +
+                                " goes with --pattern dense and --kernel streamed only; convert to float32 first");
+  }
+  if (problem::storage_bytes(options.problem.dtype) == 2 && options.dropout_probability > 0.0) {
+    throw problem::InvalidInput("--dropout goes with --dtype float32 only");
+  }
+  // Dropped weights replace the kept ones in memory, so that a second call would drop them again.
+  if (materialised && options.dropout_probability > 0.0 && options.pass == Pass::backward && options.benchmark) {
+    throw problem::InvalidInput("--benchmark --pass backward of the materialised kernel goes without --dropout");
   }
 }
 

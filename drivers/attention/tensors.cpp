@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "drivers/attention/tensors.hpp"
 
+#include <cstring>
 #include <filesystem>
 #include <limits>
 #include <span>
@@ -93,6 +94,11 @@ InputFiles read_input_files(AttentionOptions &options) {
     require_shape(files.output_gradient, inputs.output_gradient, query, "the shape of " + files.query);
     require_type(files.output_gradient, inputs.output_gradient, files.query, inputs.query);
   }
+  if (!files.boolean_mask.empty()) {
+    inputs.boolean_mask = report::read_npy_mask(files.boolean_mask);
+    require_shape(files.boolean_mask, inputs.boolean_mask, {query[1], key[1]},
+                  "the tokens of " + files.query + " and " + files.key);
+  }
   if (query[2] % key[2] != 0) {
     throw problem::InvalidInput(files.query + " has " + std::to_string(query[2]) +
                                 " heads; they must be a multiple of the " + std::to_string(key[2]) + " heads of " +
@@ -133,6 +139,12 @@ AttentionTensors make_tensors(const AttentionOptions &options, const InputFiles 
   tensors.log_sum_exp =
       Owned3("ringscale::log_sum_exp", tensors.query.extent(0), tensors.query.extent(1), tensors.query.extent(2));
   Kokkos::deep_copy(tensors.log_sum_exp, std::numeric_limits<float>::quiet_NaN());
+  if (!inputs.boolean_mask.data.empty()) {
+    tensors.boolean_mask = Bytes2("ringscale::boolean_mask", problem.tokens, options.key_tokens);
+    const auto host = Kokkos::create_mirror_view(tensors.boolean_mask);
+    std::memcpy(host.data(), inputs.boolean_mask.data.data(), inputs.boolean_mask.data.size());
+    Kokkos::deep_copy(tensors.boolean_mask, host);
+  }
   if (backward) {
     tensors.output_gradient =
         make("ringscale::output_gradient", problem::Tensor::output_gradient, inputs.output_gradient);

@@ -34,7 +34,7 @@ kernels::NumberFormat number_format(problem::DType dtype);
 
 /// The user's tensors as read; a tensor that was not given has no shape.
 struct InputFiles {
-  report::NpyTensor query, key, value, output_gradient;
+  report::NpyTensor query, key, value, output_gradient, boolean_mask;
 };
 
 /// Reads the tensors that `options` names and takes shapes and dtype from them. Throws problem::InvalidInput naming the

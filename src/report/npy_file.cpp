@@ -37,9 +37,9 @@ struct TypeWords {
   std::string_view element_type;
   std::int64_t bytes;
 };
-constexpr std::array types = {TypeWords{NpyType::float32, "float32", "<f4", 4},
-                              TypeWords{NpyType::float16, "float16", "<f2", 2},
-                              TypeWords{NpyType::bfloat16, "bfloat16", "<u2", 2}};
+constexpr std::array types = {
+    TypeWords{NpyType::float32, "float32", "<f4", 4}, TypeWords{NpyType::float16, "float16", "<f2", 2},
+    TypeWords{NpyType::bfloat16, "bfloat16", "<u2", 2}, TypeWords{NpyType::boolean, "boolean", "|b1", 1}};
 
 const TypeWords &words_of(NpyType type) {
   return *std::find_if(types.begin(), types.end(), [&](const TypeWords &words) { return words.type == type; });
@@ -47,6 +47,7 @@ const TypeWords &words_of(NpyType type) {
 
 constexpr std::string_view magic("\x93NUMPY", 6);
 constexpr std::size_t rank = 4;
+constexpr std::size_t mask_rank = 2;
 // A header of ours takes 118 bytes; numpy itself distrusts what is longer than 10,000.
 constexpr std::size_t longest_header = 10'000;
 
@@ -73,8 +74,8 @@ std::optional<std::int64_t> bytes_of(std::span<const std::int64_t> shape, NpyTyp
 /// One file being read; every refusal names it.
 class NpyReader {
 public:
-  explicit NpyReader(const std::filesystem::path &path)
-      : path_(path), file_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
+  NpyReader(const std::filesystem::path &path, bool mask)
+      : path_(path), mask_(mask), file_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
     if (!file_.valid()) {
       fail(std::strerror(errno));
     }
@@ -174,8 +175,12 @@ private:
   }
 
   NpyType check(const NpyHeader &header) const {
-    const auto found = std::find_if(types.begin(), types.end(),
-                                    [&](const TypeWords &words) { return words.element_type == header.element_type; });
+    const auto found = std::find_if(types.begin(), types.end(), [&](const TypeWords &words) {
+      return words.element_type == header.element_type && (words.type == NpyType::boolean) == mask_;
+    });
+    if (found == types.end() && mask_) {
+      fail("dtype " + printable(header.element_type) + " is no mask; save array.astype(bool)");
+    }
     if (found == types.end()) {
       const bool big_endian = header.element_type.starts_with('>');
       const bool extension_type = header.element_type.ends_with("V2");
@@ -186,9 +191,9 @@ private:
                                   : " is not supported; save '<f4' (float32), '<f2' (float16) or '<u2' (the bits "
                                     "of bfloat16), as by array.astype('<f4')")));
     }
-    if (header.shape.size() != rank) {
+    if (header.shape.size() != (mask_ ? mask_rank : rank)) {
       fail("rank " + std::to_string(header.shape.size()) + ", shape " + shape_text(header.shape) +
-           "; a tensor is [batch, tokens, heads, head_dim]");
+           (mask_ ? "; a mask is [query_tokens, key_tokens]" : "; a tensor is [batch, tokens, heads, head_dim]"));
     }
     for (const std::int64_t extent : header.shape) {
       if (extent <= 0) {
@@ -206,6 +211,7 @@ private:
   }
 
   std::filesystem::path path_;
+  bool mask_;
   PosixFile file_;
   std::int64_t size_ = 0;
   std::int64_t position_ = 0;
@@ -217,7 +223,8 @@ std::string_view name(NpyType type) { return words_of(type).name; }
 
 std::int64_t element_bytes(NpyType type) { return words_of(type).bytes; }
 
-NpyTensor read_npy(const std::filesystem::path &path) { return NpyReader(path).read(); }
+NpyTensor read_npy(const std::filesystem::path &path) { return NpyReader(path, false).read(); }
+NpyTensor read_npy_mask(const std::filesystem::path &path) { return NpyReader(path, true).read(); }
 
 void write_npy(const std::filesystem::path &path, std::span<const std::int64_t> shape, NpyType type,
                std::span<const std::byte> data) {

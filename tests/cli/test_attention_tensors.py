@@ -91,6 +91,22 @@ class AttentionTensors(CommandLineTest):
                 expected, _, _ = attention(data["q"], data["k"], data["v"], dense_multiplicity(4, 150, 150, True))
                 self.assert_near(output, expected, tolerance * max(1, np.abs(expected).max()))
 
+    def test_boolean_mask(self):
+        for causal in [False, True]:
+            with self.subTest(causal):
+                data = self.tensors(2, 40, 70, 4, 2, 24)
+                mask = np.random.default_rng(3).random((40, 70)) < 0.3
+                mask[5] = False  # a row that sees nothing
+                np.save(self.folder / "m.npy", mask)
+                output = self.attend("--kernel", "materialised", "--boolean-mask", "m.npy", "--mask", "causal" if causal else "none",
+                                     gradient=True)
+                times = dense_multiplicity(4, 40, 70, causal) * mask
+                expected, _, gradients = attention(data["q"], data["k"], data["v"], times, data["g"])
+                self.assert_near(output, expected, TOLERANCE)
+                self.assertEqual(np.abs(output[:, 5]).max(), 0)
+                for name, gradient in zip("qkv", gradients):
+                    self.assert_near(np.load(self.folder / f"d{name}.npy"), gradient, TOLERANCE * max(1, np.abs(gradient).max()), name)
+
     def test_the_comparison_can_fail(self):
         data = self.tensors(1, 64, 64, 2, 2, 64)
         output = self.attend()
@@ -150,6 +166,15 @@ class AttentionTensors(CommandLineTest):
         path = self.folder / "k.npy"
         path.write_bytes(path.read_bytes()[:-1])
         self.refuse(["k.npy"])
+
+    def test_masks_that_do_not_fit(self):
+        for mask, fragments in [(np.ones((8, 9), dtype=bool), ["m.npy", "[8, 9]", "[8, 8]"]), (np.ones((8, 8)), ["m.npy", "f8", "bool"]),
+                                (np.ones(8, dtype=bool), ["m.npy", "query_tokens"])]:
+            with self.subTest(fragments):
+                self.tensors(1, 8, 8, 1, 1, 8)
+                np.save(self.folder / "m.npy", mask)
+                self.refuse(fragments, "--kernel", "materialised", "--boolean-mask", "m.npy")
+        self.refuse(["--boolean-mask", "materialised"], "--boolean-mask", "m.npy")
 
     def test_nothing_is_overwritten(self):
         self.tensors(1, 8, 8, 1, 1, 8)
