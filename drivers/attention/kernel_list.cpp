@@ -5,12 +5,195 @@ namespace ringscale::drivers {
 
 const std::vector<KernelEntry> &kernel_entries() {
   static const std::vector<KernelEntry> entries{
-      {"streamed", "kernels/attention_block.hpp", "dense attention, online softmax", "",
-       "4 pairs query_heads head_dim batch", "Q, packed K and V once; O, log-sum-exp once", "reference_attention",
-       "NegativeControl.*", "test_kernels_attention_block", 0, "attention_streamed"},
+      {"attention_block",
+       "kernels/attention_block.hpp",
+       "dense attention with streamed softmax, merged into the partial held",
+       "--kernel streamed",
+       "4 pairs query_heads head_dim batch",
+       "Q, packed K and V once; O and log-sum-exp once",
+       "reference_attention",
+       {"test_kernels_attention_block", "*", 0},
+       {"test_kernels_negative_controls", "*", 0},
+       "attention_streamed"},
+      {"attention_backward",
+       "kernels/attention_backward.hpp",
+       "gradients of dense attention, weights recomputed from the log-sum-exp",
+       "--pass backward",
+       "10 pairs query_heads head_dim batch",
+       "Q, K, V, dO, log-sum-exp, D once; dQ, dK, dV once",
+       "reference_attention_backward, itself against finite differences",
+       {"test_kernels_attention_backward", "*", 0},
+       {"test_kernels_gradient_controls", "GradientControl.*", 0},
+       "attention_backward"},
+      {"dropout",
+       "kernels/dropout.hpp",
+       "counter-based dropout of weights, one mask forward and backward",
+       "--dropout P",
+       "none counted",
+       "none: the mask is computed, not stored",
+       "reference_attention_backward with the same mask",
+       {"test_kernels_dropout", "*", 0},
+       {"test_kernels_dropout", "*NegativeControl*", 0},
+       ""},
+      {"attention_block_materialised",
+       "kernels/attention_materialised.hpp",
+       "dense attention that keeps the score matrix; boolean masks",
+       "--kernel materialised",
+       "4 pairs query_heads head_dim batch",
+       "as attention_block, and the scores three times written, four times read",
+       "reference_attention",
+       {"test_kernels_attention_block", "*", 0},
+       {"test_kernels_negative_controls", "*", 0},
+       "attention_materialised"},
+      {"attention_materialised_backward",
+       "kernels/attention_materialised_backward.hpp",
+       "gradients from stored weights; boolean masks",
+       "--kernel materialised --pass backward",
+       "8 pairs query_heads head_dim batch",
+       "as attention_backward, and the weights twice read, their gradients once written, twice read",
+       "reference_attention_backward",
+       {"test_kernels_materialised_gradients", "*", 0},
+       {"test_kernels_materialised_gradients", "*NegativeControl*", 0},
+       "attention_materialised_backward"},
+      {"dilated_attention",
+       "kernels/dilated_attention.hpp",
+       "dilated attention, strided access, three conventions",
+       "--pattern dilated --segment-lengths .. --dilation-rates ..",
+       "4 pairs head_dim batch, pairs of all heads, repeats counted",
+       "each group's strided Q, K, V once, O and log-sum-exp read and written",
+       "reference_dilated_attention, the formula with multiplicities",
+       {"test_kernels_dilated_attention", "*", 0},
+       {"test_kernels_pattern_controls", "DilatedNegativeControl.*", 0},
+       "dilated/"},
+      {"dilated_attention_backward",
+       "kernels/dilated_backward.hpp",
+       "gradients of dilated attention",
+       "--pattern dilated --pass backward",
+       "10 pairs head_dim batch",
+       "each group's strided Q, K, V, dO once, gradients read and written",
+       "reference_dilated_gradient and central differences",
+       {"test_kernels_pattern_backward", "DilatedBackward.*", 0},
+       {"test_kernels_pattern_backward", "DilatedBackward.MistakesAreRefused", 0},
+       "dilated_backward"},
+      {"dilated_variants",
+       "kernels/dilated_variants.hpp",
+       "dilation by index lists, computed or cached; zeroed or filled output; joins in place or by copy",
+       "",
+       "as dilated_attention",
+       "as dilated_attention, and index lists and copies",
+       "reference_dilated_attention",
+       {"test_kernels_dilated_variants", "*", 0},
+       {"test_kernels_dilated_variants", "*StaleIndexList*", 0},
+       "dilated_variant"},
+      {"block_sparse_attention",
+       "kernels/block_sparse_attention.hpp",
+       "block-sparse attention: local window, dilated, hierarchical, adaptive blocks",
+       "--pattern block_sparse --block-sparse ..",
+       "4 pairs head_dim batch, pairs of all heads",
+       "as attention_block, and the lists of the mask",
+       "reference_masked_attention, an explicit mask",
+       {"test_kernels_block_sparse_attention", "*", 0},
+       {"test_kernels_pattern_controls", "BlockSparseNegativeControl.*", 0},
+       "block_sparse/"},
+      {"block_sparse_backward",
+       "kernels/block_sparse_backward.hpp",
+       "gradients of block-sparse attention",
+       "--pattern block_sparse --pass backward",
+       "10 pairs head_dim batch",
+       "as attention_backward, and the lists of the mask",
+       "reference of the masked problem",
+       {"test_kernels_pattern_backward", "BlockSparseBackward.*", 0},
+       {"test_kernels_pattern_controls", "BlockSparseNegativeControl.*", 0},
+       "block_sparse_backward"},
+      {"pooled_block_scores",
+       "kernels/adaptive_blocks.hpp",
+       "scores of blocks by pooled queries and keys, and the top blocks of each",
+       "--block-sparse adaptive",
+       "1 an element pooled, 2 head_dim a pair of blocks",
+       "Q and K once, scores once",
+       "means and products in double precision",
+       {"test_kernels_block_sparse_attention", "AdaptiveBlocks.*", 0},
+       {"test_kernels_pattern_controls", "BlockSparseNegativeControl.*", 0},
+       "block_sparse/"},
+      {"captured_mass",
+       "kernels/sparse_quality.hpp",
+       "share of the dense softmax that a pattern keeps, and its output against the dense one",
+       "--pattern block_sparse",
+       "none counted",
+       "both log-sum-exps once",
+       "dense weights summed over the mask",
+       {"test_kernels_pattern_controls", "CapturedMass.*", 0},
+       {"test_kernels_pattern_controls", "CapturedMass.*", 0},
+       ""},
+      {"attention_block_low_precision",
+       "kernels/attention_low_precision.hpp",
+       "dense attention on two-byte storage, float32 sums; bfloat16 products where the host has them",
+       "--dtype bfloat16 | float16",
+       "4 pairs query_heads head_dim batch",
+       "as attention_block with two bytes an element",
+       "reference_attention of the rounded inputs",
+       {"test_kernels_low_precision", "*", 0},
+       {"test_kernels_low_precision_controls", "LowPrecisionControl.*", 0},
+       "precision"},
+      {"round_elements",
+       "kernels/rounding.hpp",
+       "rounding to tfloat32, bfloat16, float16, float8; the emulation of narrow formats",
+       "--dtype tfloat32 | float8_e4m3 | float8_e5m2",
+       "none counted",
+       "each element once",
+       "nearest of all numbers of the format",
+       {"test_kernels_rounding", "*", 0},
+       {"test_kernels_rounding", "*NegativeControl*", 0},
+       ""},
+      {"merge_partials",
+       "kernels/merge.hpp",
+       "joins two partials by their log-sum-exps",
+       "",
+       "3 an element",
+       "both partials once, one written",
+       "reference_attention of all keys",
+       {"test_kernels_merge", "*", 0},
+       {"test_kernels_merge", "Merge.PerChunk*", 0},
+       "merge_partials"},
+      {"pack_key_value",
+       "kernels/packed_key_value.hpp",
+       "packs keys transposed in tiles, and values",
+       "",
+       "none",
+       "K and V once, packed once",
+       "element by element",
+       {"test_kernels_building_blocks", "PackedKeyValue.*", 0},
+       {"test_kernels_negative_controls", "*", 0},
+       "pack_key_value"},
+      {"reference_rows",
+       "kernels/reference_rows.hpp",
+       "what runs are checked against: chosen rows under any multiplicities, in double precision",
+       "",
+       "none counted",
+       "none declared",
+       "the references of whole problems",
+       {"test_kernels_reference_rows", "*", 0},
+       {"test_kernels_reference_rows", "*Seen*", 0},
+       ""},
   };
   return entries;
 }
+
+namespace {
+
+report::Json selection(const TestSelection &tests) {
+  report::Json object = report::Json::object();
+  object["program"] = tests.program;
+  object["filter"] = tests.filter;
+  object["count"] = tests.count;
+  return object;
+}
+
+std::string text(const TestSelection &tests) {
+  return std::to_string(tests.count) + " (" + tests.program + " " + tests.filter + ")";
+}
+
+} // namespace
 
 report::Json kernel_list_document(const report::Json &provenance) {
   report::Json document = report::Json::object();
@@ -27,9 +210,8 @@ report::Json kernel_list_document(const report::Json &provenance) {
     row["flop"] = entry.flop;
     row["bytes"] = entry.bytes;
     row["reference"] = entry.reference;
-    row["negative_controls"] = entry.negative_controls;
-    row["test_program"] = entry.test_program;
-    row["tests"] = entry.tests;
+    row["tests"] = selection(entry.tests);
+    row["negative_controls"] = selection(entry.negative_controls);
     row["benchmark"] = entry.benchmark;
     document["kernels"].push_back(row);
   }
@@ -40,11 +222,17 @@ std::vector<std::string> kernel_list_lines() {
   std::vector<std::string> lines;
   for (const KernelEntry &entry : kernel_entries()) {
     lines.push_back(entry.name + ": " + entry.computes);
-    lines.push_back("  FLOPs " + entry.flop + "; bytes " + entry.bytes);
-    lines.push_back("  against " + entry.reference + "; controls " + entry.negative_controls + "; " +
-                    std::to_string(entry.tests) + " tests in " + entry.test_program);
-    lines.push_back("  benchmark " + entry.benchmark +
-                    (entry.flags.empty() ? std::string() : "; ringscale attention " + entry.flags));
+    lines.push_back("  FLOPs: " + entry.flop + "; bytes: " + entry.bytes);
+    lines.push_back("  compared with " + entry.reference + "; tests " + text(entry.tests) + ", controls " +
+                    text(entry.negative_controls));
+    std::string use = entry.flags.empty() ? std::string() : "  ringscale attention " + entry.flags;
+    if (!entry.benchmark.empty()) {
+      use += use.empty() ? "  " : "; ";
+      use += "benchmark_kernels --benchmark_filter=" + entry.benchmark;
+    }
+    if (!use.empty()) {
+      lines.push_back(use);
+    }
   }
   return lines;
 }
