@@ -62,7 +62,13 @@ class Schemas(CommandLineTest):
         self.assert_valid(self.document([*RING, "--softmax", "per_chunk"], code=1, ranks=2))
 
     def test_attention(self):
-        self.assert_valid(self.document(["attention", "--tokens", "257", "--query-heads", "2", "--head-dim", "64"]))
+        small = ["attention", "--tokens", "257", "--query-heads", "2", "--head-dim", "64"]
+        self.assert_valid(self.document(small))
+        self.assert_valid(self.document([*small, "--benchmark", "--pass", "backward", "--mask", "causal"]))
+        self.assert_valid(self.document([*small, "--pattern", "dilated", "--segment-lengths", "64,128", "--dilation-rates", "1,2"]))
+        self.assert_valid(self.document([*small, "--pattern", "block_sparse", "--block-sparse", "adaptive", "--kept-blocks", "2"]))
+        self.assert_valid(self.document([*small, "--dtype", "bfloat16"]))
+        self.assert_valid(self.document(["attention", "--list"]))
 
     def test_simulate(self):
         self.assert_valid(self.document(["simulate", "--machine", MACHINE, "--ring-size", "100", "--chunk-tokens", "512",
