@@ -43,6 +43,7 @@ void register_backward_benchmarks(const BenchmarkSizes &sizes);
 void register_dense_benchmarks(const BenchmarkSizes &sizes);
 void register_pattern_benchmarks(const BenchmarkSizes &sizes);
 void register_pattern_gradient_benchmarks(const BenchmarkSizes &sizes);
+void register_dilated_variant_benchmarks(const BenchmarkSizes &sizes);
 void register_peer_benchmarks(const BenchmarkSizes &sizes);
 void register_precision_benchmarks(const BenchmarkSizes &sizes);
 

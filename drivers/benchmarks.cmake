@@ -3,6 +3,7 @@
 add_executable(benchmark_kernels
   benchmark_backward.cpp
   benchmark_dense.cpp
+  benchmark_dilated_variants.cpp
   benchmark_kernels.cpp
   benchmark_pattern_gradients.cpp
   benchmark_patterns.cpp

@@ -27,6 +27,8 @@ struct BlockSparseRowBlocks {
     return {block, mask.key_lists(), block_tokens, pieces, rows};
   }
 
+  KOKKOS_INLINE_FUNCTION const Dropout &dropout() const { return block.dropout; }
+
   std::int64_t league_size() const {
     return static_cast<std::int64_t>(block.query.extent(0) * block.query.extent(2)) * lists.blocks * pieces;
   }
@@ -63,6 +65,8 @@ struct BlockSparseRowBlocks {
     rows.output_stride = head.query_stride;
     rows.log_sum_exp = &block.log_sum_exp(place.batch, place.row_begin, place.head);
     rows.log_sum_exp_stride = query_heads;
+    rows.batch = place.batch;
+    rows.head = place.head;
     return rows;
   }
 };

@@ -122,7 +122,7 @@ public:
     const std::int64_t begin = panel * rows_per_panel;
     const auto stride = static_cast<std::uint32_t>(key_stride);
     for (std::int64_t row = begin; row < std::min(begin + rows_per_panel, rows_); ++row) {
-      float *weights = weights_ + (row - begin) * key_block_tokens;
+      float *weights = weights_ + (row - begin) * weight_stride;
       const std::uint64_t bits = row_bits(row);
       for (std::int64_t key = 0; key < std::min(admitted_[row], key_end_) - key_begin_; key += lanes) {
         const auto position = static_cast<std::uint32_t>(key_position + key * key_stride);

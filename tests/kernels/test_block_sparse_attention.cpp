@@ -168,9 +168,15 @@ TEST(BlockSparseAttention, IsDenseBitForBitWhenEveryBlockIsMet) {
     const Partial sparse = data.poisoned_partial();
     const Partial dense = data.poisoned_partial();
     Owned1 packed;
-    run_block_sparse(whole_block(data, sparse, packed), mask);
-    run_streamed(whole_block(data, dense, packed));
-    EXPECT_TRUE(same_bits(sparse.output, dense.output));
+    for (const float probability : {0.0F, 0.25F}) { // the dropout mask depends on positions, not on the cut
+      AttentionBlock block = whole_block(data, sparse, packed);
+      block.dropout.probability = probability;
+      run_block_sparse(block, mask);
+      block.output = dense.output;
+      block.log_sum_exp = dense.log_sum_exp;
+      run_streamed(block);
+      EXPECT_TRUE(same_bits(sparse.output, dense.output)) << "dropout " << probability;
+    }
   }
 }
 

@@ -4,7 +4,8 @@
 
 #include <vector>
 
-#include "kernels/attention_block.hpp"
+#include "kernels/dilated_row_blocks.hpp"
+#include "kernels/tile/select_tile.hpp"
 #include "pattern_case.hpp"
 #include "problem/pattern.hpp"
 
@@ -13,6 +14,8 @@ namespace {
 
 constexpr DilationConvention conventions[] = {DilationConvention::split, DilationConvention::longnet,
                                               DilationConvention::longnet_blocked};
+
+template <class Member> using ThisTile = tile::SelectTile<64, Member>;
 
 void expect_valid(const PatternData &data, const Dilation &dilation) {
   data.compute_dilated_reference(dilation);
@@ -177,17 +180,41 @@ TEST(DilatedAttention, ChunksWithOriginsJoinToTheWhole) {
   }
 }
 
-TEST(DilatedAttention, GivesTheSameBitsEveryTime) {
-  PatternCase shape;
-  shape.query_tokens = shape.key_tokens = 700;
-  shape.query_heads = shape.kv_heads = 4;
-  const PatternData data(shape);
-  const Dilation dilation{{128, 512}, {1, 2}, DilationConvention::longnet};
-  const Partial first = data.poisoned_partial();
-  run_dilated(data.dilated(dilation, first));
-  const Partial again = data.poisoned_partial();
-  run_dilated(data.dilated(dilation, again));
-  EXPECT_TRUE(same_bits(first.output, again.output));
+/// The first group's rows alone, cut as for `threads` threads.
+Owned4 output_cut_for(const PatternData &data, const Dilation &dilation, std::int64_t threads) {
+  const Partial partial = data.poisoned_partial();
+  const DilatedAttention attention = data.dilated(dilation, partial);
+  const DilatedLayout layout = dilated_layouts(attention).front();
+  const Owned1 packed("packed", layout.packed_elements());
+  const ExecutionSpace space;
+  clear_partial(space, partial.output, partial.log_sum_exp);
+  pack_dilated_group(space, attention, layout, packed.data());
+  using Kernel = StreamedAttention<ThisTile, DilatedRowBlocks>;
+  const DilatedRowBlocks blocks = DilatedRowBlocks::cut(attention, layout, packed.data(), Kernel::Tile::rows_per_block,
+                                                        Kernel::Tile::row_granularity, threads);
+  Kernel::launch(space, "test", blocks.league_size(), Kernel{blocks, 64, attention.scale, Merge::online});
+  space.fence();
+  return partial.output;
+}
+
+TEST(DilatedAttention, GivesTheSameBitsForAnyNumberOfThreads) {
+  for (const bool causal : {false, true}) {
+    PatternCase shape;
+    shape.query_tokens = shape.key_tokens = 900;
+    shape.query_heads = shape.kv_heads = 2;
+    shape.causal = causal;
+    const PatternData data(shape);
+    const Dilation dilation{{900}, {2}, DilationConvention::longnet};
+    const Owned4 one = output_cut_for(data, dilation, 1);
+    for (const std::int64_t threads : {2, 3, 64}) {
+      EXPECT_TRUE(same_bits(one, output_cut_for(data, dilation, threads))) << threads;
+    }
+    const Partial first = data.poisoned_partial();
+    run_dilated(data.dilated(dilation, first));
+    const Partial again = data.poisoned_partial();
+    run_dilated(data.dilated(dilation, again));
+    EXPECT_TRUE(same_bits(first.output, again.output));
+  }
 }
 
 TEST(DilatedAttention, WorkIsFourFlopPerAdmittedPairAndDimension) {

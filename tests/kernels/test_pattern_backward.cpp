@@ -322,6 +322,49 @@ TEST(BlockSparseBackward, MasksOfTheirOwnForEveryBatchEntryAndHead) {
   EXPECT_FALSE(gradient.compare(found, 1).valid());
 }
 
+TEST(BlockSparseBackward, IsDenseWhenEveryBlockIsMetAlsoWithDropout) {
+  PatternCase shape;
+  shape.query_tokens = shape.key_tokens = 200;
+  shape.query_heads = 4;
+  shape.kv_heads = 2;
+  shape.causal = true;
+  const PatternData data(shape);
+  const OwnedMask admitted = boolean_mask(shape, [](auto...) { return true; });
+  compute_masked(data, admitted);
+  const PatternGradientData gradient(data, masked_pairs(admitted));
+  const BlockMask mask(mask_shape(shape), {BlockKind::local_window, 6400, 1});
+  const ExecutionSpace space;
+  for (const float probability : {0.0F, 0.25F}) {
+    const PatternGradients sparse = gradient.filled(not_a_number);
+    const PatternGradients dense = gradient.filled(not_a_number);
+    BackwardBlock block = gradient.block(sparse);
+    block.dropout.probability = probability;
+    run_block_sparse_backward(block, mask);
+    block.query_gradient = dense.query;
+    block.key_gradient = dense.key;
+    block.value_gradient = dense.value;
+    const Owned1 workspace("workspace", attention_backward_workspace_elements(space, block));
+    attention_backward(space, block, workspace.data());
+    space.fence();
+    // Keys are met in smaller blocks, so sums over keys round otherwise; kept weights are 4/3 larger.
+    const problem::GradientBound bound = gradient.compare(sparse, 1).bound;
+    const auto close = [](const Owned4 &first, const Owned4 &second, double allowed) {
+      const auto one = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace{}, first);
+      const auto other = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace{}, second);
+      bool all = true;
+      for (std::size_t index = 0; index < one.size(); ++index) {
+        all = all &&
+              std::abs(static_cast<double>(one.data()[index]) - static_cast<double>(other.data()[index])) <= allowed;
+      }
+      return all;
+    };
+    EXPECT_TRUE(close(sparse.query, dense.query, 2.0 * bound.query));
+    EXPECT_TRUE(close(sparse.key, dense.key, 2.0 * bound.key));
+    EXPECT_TRUE(close(sparse.value, dense.value, 2.0 * bound.value));
+    EXPECT_EQ(gradient.compare(sparse, 1).valid(), probability == 0.0F); // dropout does change the result
+  }
+}
+
 TEST(BlockSparseBackward, WorkCountsAdmittedPairs) {
   PatternCase shape;
   shape.query_tokens = shape.key_tokens = 128;
