@@ -103,6 +103,14 @@ public:
   Errors errors(bool of_original, double bound) const {
     return compare(output_, of_original ? original_ : reference_, bound);
   }
+  double output_rms() const {
+    const auto exact = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), reference_);
+    double squares = 0.0;
+    for (std::size_t index = 0; index < exact.size(); ++index) {
+      squares += exact(index) * exact(index);
+    }
+    return std::sqrt(squares / static_cast<double>(exact.size()));
+  }
   Errors log_sum_exp_errors(double bound) const { return compare(log_sum_exp_, reference_lse_, bound); }
 
 private:
@@ -256,6 +264,7 @@ MergeErrorRun measure_merge_error(const MergeErrorOptions &options) {
     run.total_max_error_samples.push_back(total.largest);
     run.total_mean_error_samples.push_back(total.sum / static_cast<double>(total.count));
     run.max_lse_error_samples.push_back(log_sum_exp.largest);
+    run.output_rms_samples.push_back(sample.output_rms());
     run.wrong_elements += merging.beyond + total.beyond + log_sum_exp.beyond;
   }
   return run;

@@ -27,7 +27,8 @@ struct MergeErrorRun {
   std::vector<double> total_max_error_samples;
   std::vector<double> total_mean_error_samples;
   std::vector<double> max_lse_error_samples;
-  double error_bound = 0.0; ///< of merging
+  std::vector<double> output_rms_samples; ///< root mean square of the exact output: what errors are small against
+  double error_bound = 0.0;               ///< of merging
   double total_error_bound = 0.0;
   double lse_error_bound = 0.0;
   int threads = 1;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sweep/rows.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -232,8 +233,11 @@ Json merge_error_row(const std::string &point, const ring::MergeErrorOptions &op
   row["lse_error_bound"] = run.lse_error_bound;
   row["wrong_elements"] = run.wrong_elements;
   const auto add_samples = [&](const std::string &name, const std::vector<double> &samples) {
-    const statistics::Interval spread = statistics::median_interval(samples);
-    row[name + "_median"] = finite_or_null(statistics::median(samples));
+    const bool finite =
+        std::all_of(samples.begin(), samples.end(), [](double sample) { return std::isfinite(sample); });
+    const statistics::Interval spread =
+        finite ? statistics::median_interval(samples) : statistics::Interval{std::nan(""), std::nan(""), std::nan("")};
+    row[name + "_median"] = finite ? Json(statistics::median(samples)) : Json(nullptr);
     row[name + "_interval"] = interval(spread.low, spread.high, spread.confidence);
     row[name + "_samples"] = Json::array();
     for (const double sample : samples) {
@@ -244,6 +248,7 @@ Json merge_error_row(const std::string &point, const ring::MergeErrorOptions &op
   add_samples("mean_error", run.mean_error_samples);
   add_samples("total_max_error", run.total_max_error_samples);
   add_samples("total_mean_error", run.total_mean_error_samples);
+  row["output_rms"] = finite_or_null(statistics::median(run.output_rms_samples));
   row["mean_error"] = row["mean_error_median"];
   row["total_mean_error"] = row["total_mean_error_median"];
   std::vector<std::string> reasons;

@@ -206,6 +206,23 @@ def ledger():
         {"id": "packed-kv-50-percent-latency", "statement": "synthetic", "values": {"latency_reduction_percent": 50}}]}
 
 
+def merge_rows():
+    """Errors that stay with a float32 partial and grow as the root of the number of blocks with a rounded one."""
+    made = []
+    for dtype, merge_dtype, error in (("float32", "float32", 1e-8), ("bfloat16", "float32", 1.1e-8),
+                                      ("bfloat16", "bfloat16", 2e-5), ("float16", "float32", 0.9e-8),
+                                      ("float16", "float16", 3e-6)):
+        for blocks in (1, 16, 256, 4096):
+            mean = error * (blocks**0.5 if merge_dtype != "float32" else 1.0)
+            errors = {f"{name}_{part}": value for name, middle in (("mean_error", mean), ("max_error", 8 * mean))
+                      for part, value in (("median", middle), ("interval", {"low": 0.9 * middle, "high": 1.1 * middle,
+                                                                            "confidence": 0.95}))}
+            made.append({**row("measured", "attention", 8192, 1), **errors, "dtype": dtype, "merge_dtype": merge_dtype,
+                         "merged_blocks": blocks, "mean_error": mean, "max_error": 9 * mean, "error_bound": 1.0,
+                         "output_rms": 0.02, "threads": 1})
+    return made
+
+
 def documents():
     """{file name: document}, the same at every call."""
     random = np.random.default_rng(1)
@@ -218,6 +235,7 @@ def documents():
     return {"quick.json": results_document("sweep", ring_rows(random) + memory_rows()),
             "simulated.json": results_document("simulate", simulated),
             "attention.json": results_document("attention", attention),
+            "merging.json": results_document("sweep", merge_rows()),
             "messages.json": results_document("calibrate", message_rows(random)),
             "machines/synthetic.json": machine_document(random), "verdicts.json": verdicts_document()}
 

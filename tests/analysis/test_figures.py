@@ -11,9 +11,9 @@ from conftest import loaded
 
 import load
 import style
-from figures import calibration, communication, equality, memory, scaling, throughput
+from figures import calibration, communication, equality, memory, merging, scaling, throughput
 
-MODULES = (throughput, memory, scaling, equality, communication, calibration)
+MODULES = (throughput, memory, scaling, equality, merging, communication, calibration)
 
 
 def drawn_lines(figure):
@@ -205,6 +205,27 @@ def test_hold_out_median_is_recomputed_from_the_points():
     machine = {"hold_out": {"points": [{"measured_s": 1.0, "predicted_s": value} for value in (1.1, 0.8, 1.0)]}}
     assert calibration.hold_out_median(machine) == pytest.approx(0.1)
     assert calibration.hold_out_median({}) is None
+
+
+def test_merging_draws_one_line_for_each_dtype_and_precision_of_the_partial(everything):
+    drawn = merging.draw(everything)
+    panel = drawn.figure.axes[0]
+    lines = [line for line in panel.lines if str(line.get_gid()).endswith(".line")]
+    assert len(lines) == 5
+    shown = points(drawn.figure, "measured.1.bfloat16-tensors-partial-in-bfloat16.points")
+    expected = {row["merged_blocks"]: row["mean_error_median"] for row in everything.rows
+                if row.get("merge_dtype") == "bfloat16"}
+    assert shown == pytest.approx(expected)
+    guides = [line for line in panel.lines if "roundoff-bfloat16" in str(line.get_gid())]
+    assert list(guides[0].get_ydata()) == pytest.approx([2.0**-8 * 0.02] * 2)
+    assert "bfloat16: power 0.50" in drawn.caption and drawn.kinds == ["measured"]
+    style.close(drawn.figure)
+
+
+def test_growth_exponent_is_the_slope_between_first_and_last():
+    rows = [load.Row({"merged_blocks": blocks, "mean_error": 1e-5 * blocks**0.5}, "s") for blocks in (64, 1, 8)]
+    assert merging.growth_exponent(rows) == pytest.approx(0.5)
+    assert merging.growth_exponent(rows[:1]) is None
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.NAME)

@@ -17,7 +17,7 @@ import rows
 import summary
 import tables
 
-FIGURES = {"throughput", "memory", "scaling", "equality", "communication", "calibration"}
+FIGURES = {"throughput", "memory", "scaling", "equality", "merging", "communication", "calibration"}
 
 
 class Page(html.parser.HTMLParser):

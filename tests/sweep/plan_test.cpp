@@ -44,6 +44,27 @@ TEST(Expand, WalksTheGridWithRingSizeFastest) {
   EXPECT_EQ(plan.largest_measured_ring(), 4);
 }
 
+TEST(Expand, ReadsPointsOfMergeErrors) {
+  const Plan plan = plan_of_grid(
+      R"("kind":"merge_error","dtype":"bfloat16","merge_dtype":["float32","bfloat16"],"tokens":64,"query_heads":2,
+         "query_tokens":5,"repetitions":3,"merged_blocks":{"powers_of_two":[1,4]})");
+  ASSERT_EQ(plan.points.size(), 6U);
+  EXPECT_EQ(plan.points[2].merge_error.merged_blocks, 4);
+  EXPECT_EQ(plan.points[2].merge_error.merge_dtype, problem::DType::float32);
+  EXPECT_EQ(plan.points[3].merge_error.merge_dtype, problem::DType::bfloat16);
+  EXPECT_EQ(plan.points[3].merge_error.problem.dtype, problem::DType::bfloat16);
+  EXPECT_EQ(plan.points[3].merge_error.samples, 3);
+  EXPECT_EQ(plan.points[3].problem().attention.tokens, 64);
+  EXPECT_EQ(plan.largest_measured_ring(), 1);
+  EXPECT_EQ(estimate(plan).measured_points, 6U);
+  EXPECT_EQ(estimate(plan).measured_flop, 6.0 * 3 * 4 * 5 * 64 * 2 * 64);
+  expect_grid_refused(R"("kind":"merge_error","tokens":8,"merged_blocks":9)", {"$.grids[0]", "merged_blocks is 9"});
+  expect_grid_refused(R"("kind":"merge_error","tokens":8,"merged_blocks":2,"merge_dtype":"float16")",
+                      {"merge_dtype is float16", "float32"});
+  expect_grid_refused(R"("kind":"merge_error","tokens":8,"merged_blocks":2,"dtype":"float8_e5m2")", {"float8_e5m2"});
+  expect_grid_refused(R"("kind":"merge_error","tokens":8,"merged_blocks":2,"ring_size":2)", {"ring_size is unknown"});
+}
+
 TEST(Expand, TakesChunkTokensForWeakScaling) {
   const Plan plan = plan_of_grid(R"("kind":"simulated","chunk_tokens":4096,"ring_size":[1,262144])");
   EXPECT_EQ(plan.points[0].problem().attention.tokens, 4096);

@@ -46,6 +46,42 @@ void expect_fields(const Json &row, const std::vector<std::string> &fields) {
   }
 }
 
+TEST(MergeErrorRow, SumsUpItsSamples) {
+  ring::MergeErrorOptions options;
+  options.problem.tokens = 4096;
+  options.problem.dtype = problem::DType::bfloat16;
+  options.merge_dtype = problem::DType::bfloat16;
+  options.merged_blocks = 16;
+  ring::MergeErrorRun run;
+  run.max_error_samples = {3e-3, 1e-3, 2e-3};
+  run.mean_error_samples = {3e-4, 1e-4, 2e-4};
+  run.total_max_error_samples = run.max_error_samples;
+  run.total_mean_error_samples = run.mean_error_samples;
+  run.max_lse_error_samples = run.mean_error_samples;
+  run.output_rms_samples = {0.1, 0.2, 0.3};
+  run.error_bound = run.total_error_bound = run.lse_error_bound = 1e-2;
+  Json row = merge_error_row("p", options, run);
+  expect_fields(row, common);
+  EXPECT_EQ(row["kind"], "measured");
+  EXPECT_EQ(row["verb"], "attention");
+  EXPECT_EQ(row["merged_blocks"], 16);
+  EXPECT_EQ(row["merge_dtype"], "bfloat16");
+  EXPECT_EQ(row["max_error"], 3e-3);
+  EXPECT_EQ(row["max_error_median"], 2e-3);
+  EXPECT_EQ(row["mean_error"], 2e-4);
+  EXPECT_EQ(row["mean_error_interval"]["low"], 1e-4);
+  EXPECT_EQ(row["mean_error_samples"].size(), 3U);
+  EXPECT_EQ(row["output_rms"], 0.2);
+  EXPECT_EQ(row["verdict"], "valid");
+  run.max_error_samples[1] = std::nan("");
+  run.wrong_elements = 1;
+  row = merge_error_row("p", options, run);
+  EXPECT_TRUE(row["max_error"].is_null());
+  EXPECT_TRUE(row["max_error_median"].is_null());
+  EXPECT_EQ(row["verdict"], "invalid");
+  EXPECT_EQ(row["reasons"].size(), 1U);
+}
+
 TEST(RingRow, HasTheFieldsThatReadersRelyOn) {
   const Json row = ring_row("p", sample_options(), sample_run());
   expect_fields(row, common);
@@ -91,6 +127,7 @@ TEST(RingRow, TurnsNaNIntoNullAndStaysWritable) {
   run.reasons = {"output is not a number"};
   const Json row = ring_row("p", sample_options(), run);
   EXPECT_TRUE(row["max_error"].is_null());
+  EXPECT_TRUE(row["max_error_median"].is_null());
   EXPECT_EQ(row["verdict"], "invalid");
   EXPECT_NO_THROW(report::write_json(row, -1));
 }
@@ -101,6 +138,7 @@ TEST(RingRow, ReportsNoErrorWithoutVerification) {
   run.max_error = 0.0;
   const Json row = ring_row("p", sample_options(), run);
   EXPECT_TRUE(row["max_error"].is_null());
+  EXPECT_TRUE(row["max_error_median"].is_null());
   EXPECT_TRUE(row["wrong_elements"].is_null());
 }
 
