@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "drivers/benchmark_support.hpp"
-#include "kernels/attention_block.hpp"
+#include "kernels/attention.hpp"
 #include "kernels/attention_two_products.hpp"
 #include "kernels/blas.hpp"
 #include "kernels/triad.hpp"
@@ -46,8 +46,7 @@ struct Pair {
 
   /// Packing counts: the peer reads keys and values as they are.
   void streamed() const {
-    kernels::pack_key_value(space, key, value, 0, block.key_tokens, packed.data());
-    kernels::attention_block(space, block);
+    kernels::attention(space, key, value, block, packed.data());
     space.fence();
   }
 
@@ -99,7 +98,7 @@ void streamed_with_packing(benchmark::State &state, std::int64_t tokens, std::in
   for (auto iteration : state) {
     pair.streamed();
   }
-  set_counters(state, kernels::attention_block_work(pair.block), true);
+  set_counters(state, kernels::attention_work(pair.block), true);
 }
 
 void two_products(benchmark::State &state, std::int64_t tokens, std::int64_t head_dim) {

@@ -25,8 +25,12 @@ template <template <class> class TileOf, class Blocks> struct StreamedAttention 
   Merge merge;
 
   KOKKOS_FUNCTION void operator()(const Member &member) const {
-    const auto rows = blocks.at(member.league_rank());
     Tile tile(member, head_dim);
+    compute(tile, blocks.at(member.league_rank()));
+  }
+
+  /// One row block, with a tile that may have computed others before.
+  template <class Rows> KOKKOS_FUNCTION void compute(Tile &tile, const Rows &rows) const {
     tile.begin(rows.query, rows.query_stride, rows.rows, scale * tile::log2_e,
                [&](std::int64_t row) { return rows.admission.admitted_keys(row, rows.key_tokens); });
     const std::int64_t key_end = tile.most_admitted_keys();

@@ -117,8 +117,8 @@ public:
   /// Multiplies a panel's weights by the dropout mask: `row_bits(row)` are a row's random bits, the keys stand at
   /// key_position, key_position + key_stride, ...
   template <class RowBits>
-  void drop(std::int64_t panel, const Dropout &dropout, const RowBits &row_bits, std::int64_t key_position,
-            std::int64_t key_stride) {
+  __attribute__((noinline)) void drop(std::int64_t panel, const Dropout &dropout, const RowBits &row_bits,
+                                      std::int64_t key_position, std::int64_t key_stride) {
     const std::int64_t begin = panel * rows_per_panel;
     const auto stride = static_cast<std::uint32_t>(key_stride);
     for (std::int64_t row = begin; row < std::min(begin + rows_per_panel, rows_); ++row) {
