@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "drivers/attention/layer.hpp"
 #include "kernels/attention_backward.hpp"
-#include "kernels/attention_block.hpp"
+#include "kernels/attention.hpp"
 #include "problem/attention_problem.hpp"
 
 namespace ringscale::drivers {
@@ -27,8 +27,7 @@ public:
   }
 
   void forward() override {
-    kernels::pack_key_value(space_, tensors_.key, tensors_.value, 0, options_.key_tokens, packed_.data());
-    kernels::attention_block(space_, block_);
+    kernels::attention(space_, tensors_.key, tensors_.value, block_, packed_.data());
     space_.fence("ringscale::attention: end of a forward pass");
   }
 
@@ -39,7 +38,7 @@ public:
   }
 
   kernels::KernelWork work(Pass pass) const override {
-    return pass == Pass::forward ? kernels::attention_block_work(block_) : kernels::attention_backward_work(gradient_);
+    return pass == Pass::forward ? kernels::attention_work(block_) : kernels::attention_backward_work(gradient_);
   }
 
   double pairs() const override { return dense_pairs(options_); }
