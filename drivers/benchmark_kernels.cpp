@@ -36,7 +36,6 @@ int main(int argc, char **argv) {
   ringscale::drivers::register_backward_benchmarks(sizes);
   ringscale::drivers::register_pattern_benchmarks(sizes);
   ringscale::drivers::register_dilated_variant_benchmarks(sizes);
-  ringscale::drivers::register_pattern_gradient_benchmarks(sizes);
   ringscale::drivers::register_precision_benchmarks(sizes);
   ringscale::drivers::register_pattern_gradient_benchmarks(sizes);
   benchmark::AddCustomContext("kokkos_execution_space", ringscale::kernels::ExecutionSpace::name());
