@@ -11,7 +11,7 @@ import unittest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPTS = [ROOT / "scripts" / name for name in ["setup", "test", "reproduce", "lint", "functions.sh"]]
+SCRIPTS = [ROOT / "scripts" / name for name in ["setup", "test", "reproduce", "lint", "compile-for", "functions.sh"]]
 SCRIPTS += [ROOT / ".ci" / "run", *sorted((ROOT / "experiments" / "batch").glob("*.sh"))]
 # The stand-in of the launcher first plays the calibration: it writes the machine file that is asked for.
 CALIBRATE = """if [[ " $* " == *" calibrate "* ]]; then
@@ -124,6 +124,36 @@ class Reproduce(unittest.TestCase):
         run = subprocess.run([str(ROOT / "scripts" / "reproduce"), "--help"], capture_output=True, text=True, timeout=30)
         self.assertEqual((run.returncode, run.stderr), (0, ""))
         self.assertIn("--full", run.stdout)
+
+
+class CompileFor(unittest.TestCase):
+    """scripts/compile-for with a stand-in for nvcc; what it compiles is tested by compile_for_cuda and its like."""
+
+    def run_script(self, *arguments, **environment):
+        return subprocess.run([str(ROOT / "scripts" / "compile-for"), *arguments], capture_output=True, text=True,
+                              timeout=60, env={**os.environ, **environment})
+
+    def test_help_and_wrong_use(self):
+        self.assertEqual(self.run_script("--help").returncode, 0)
+        self.assertIn("cuda", self.run_script("--help").stdout)
+        for arguments, fragment in [([], "no target"), (["abacus"], "abacus")]:
+            run = self.run_script(*arguments)
+            self.assertEqual((run.returncode, run.stdout, len(run.stderr.splitlines())), (2, "", 1), run.stderr)
+            self.assertIn(fragment, run.stderr)
+
+    def test_missing_compiler_is_said_and_skipped(self):
+        run = self.run_script("neon", NEON_CXX="/nonexistent/g++")
+        self.assertEqual((run.returncode, run.stderr), (77, ""))
+        self.assertIn("skipped", run.stdout)
+
+    def test_missing_kokkos_and_source_are_one_line(self):
+        for environment, source in [({"KOKKOS_INCLUDE": "/nonexistent"}, "x.cpp"), ({}, "/nonexistent/x.cpp")]:
+            kokkos = os.environ.get("RINGSCALE_TEST_KOKKOS")
+            if kokkos and not environment:
+                environment = {"KOKKOS_INCLUDE": str(Path(kokkos).parents[2] / "include")}
+            run = self.run_script("neon", source, NEON_CXX="true", **environment)
+            self.assertEqual((run.returncode, len(run.stderr.splitlines())), (2, 1), run.stderr)
+            self.assertIn("/nonexistent", run.stderr)
 
 
 class SlurmJob(unittest.TestCase):
