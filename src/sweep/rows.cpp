@@ -215,6 +215,9 @@ Json merge_error_row(const std::string &point, const ring::MergeErrorOptions &op
   row["placement"] = "none";
   row["seed"] = options.seed;
   row["threads"] = run.threads;
+  row["pass"] = "forward";
+  row["pattern"] = "dense";
+  row["arithmetic"] = options.problem.dtype == problem::DType::float32 ? "float32" : "converted to float32";
   row["query_tokens"] = options.query_tokens;
   row["merged_blocks"] = options.merged_blocks;
   row["merge_dtype"] = problem::name(options.merge_dtype);
