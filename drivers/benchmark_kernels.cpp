@@ -32,6 +32,7 @@ int main(int argc, char **argv) {
       smoke ? ringscale::drivers::BenchmarkSizes{{130}, {130}}
             : ringscale::drivers::BenchmarkSizes{{512, 4096, 8192, 32768}, {512, 4096}};
   ringscale::drivers::register_dense_benchmarks(sizes);
+  ringscale::drivers::register_multihead_benchmarks(sizes);
   ringscale::drivers::register_peer_benchmarks(sizes);
   ringscale::drivers::register_backward_benchmarks(sizes);
   ringscale::drivers::register_pattern_benchmarks(sizes);

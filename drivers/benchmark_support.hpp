@@ -44,6 +44,7 @@ void register_dense_benchmarks(const BenchmarkSizes &sizes);
 void register_pattern_benchmarks(const BenchmarkSizes &sizes);
 void register_pattern_gradient_benchmarks(const BenchmarkSizes &sizes);
 void register_dilated_variant_benchmarks(const BenchmarkSizes &sizes);
+void register_multihead_benchmarks(const BenchmarkSizes &sizes);
 void register_peer_benchmarks(const BenchmarkSizes &sizes);
 void register_precision_benchmarks(const BenchmarkSizes &sizes);
 

@@ -7,6 +7,7 @@ add_executable(benchmark_kernels
   benchmark_kernels.cpp
   benchmark_pattern_gradients.cpp
   benchmark_patterns.cpp
+  benchmark_multihead.cpp
   benchmark_peers.cpp
   benchmark_precision.cpp
   benchmark_support.cpp

@@ -47,31 +47,40 @@ ProjectionUse project_on_host(const ExecutionSpace &space, const float *input, s
   const std::int64_t runs = rows == 0 ? 0 : (rows + run_rows - 1) / run_rows;
   ProjectionUse use;
   use.products = 1;
+  // Each thread deals its run out from a place of its own, small enough to stay in a cache.
+  const Kokkos::Experimental::UniqueToken<ExecutionSpace> places(space);
+  const bool dealt = parts.size() > 1;
   Kokkos::View<float *, MemorySpace> buffer;
-  if (parts.size() > 1) {
-    buffer = Kokkos::View<float *, MemorySpace>(Kokkos::view_alloc(Kokkos::WithoutInitializing, "ringscale::projected"),
-                                                rows * projection.outputs);
+  if (dealt) {
+    buffer =
+        Kokkos::View<float *, MemorySpace>(Kokkos::view_alloc(Kokkos::WithoutInitializing, "ringscale::projected"),
+                                           static_cast<std::size_t>(places.size() * run_rows * projection.outputs));
     use.allocations = 1;
     use.allocated_bytes = static_cast<std::int64_t>(buffer.size() * sizeof(float));
-    use.moved_bytes = use.allocated_bytes;
+    use.moved_bytes = rows * projection.outputs * static_cast<std::int64_t>(sizeof(float));
   }
-  float *products = parts.size() > 1 ? buffer.data() : parts.front().elements;
   const auto run = [=, &parts](const std::int64_t index) {
     const std::int64_t begin = index * run_rows;
     const std::int64_t count = std::min(run_rows, rows - begin);
-    float *product = products + begin * projection.outputs;
+    const auto place = dealt ? places.acquire() : 0;
+    float *product = dealt ? buffer.data() + place * run_rows * projection.outputs
+                           : parts.front().elements + begin * projection.outputs;
     begin_rows(product, count, projection);
     blas_multiply(count, projection.outputs, projection.inputs, 1.0F,
                   {input + begin * projection.inputs, projection.inputs, false},
                   {projection.weights, projection.inputs, true}, projection.bias == nullptr ? 0.0F : 1.0F,
                   {product, projection.outputs});
-    for (std::int64_t row = 0; parts.size() > 1 && row < count; ++row) {
+    if (!dealt) {
+      return;
+    }
+    for (std::int64_t row = 0; row < count; ++row) {
       const float *from = product + row * projection.outputs;
       for (const ProjectedPart &part : parts) {
         std::copy_n(from, part.columns, part.elements + (begin + row) * part.columns);
         from += part.columns;
       }
     }
+    places.release(place);
   };
   using Policy =
       Kokkos::RangePolicy<ExecutionSpace, Kokkos::Schedule<Kokkos::Dynamic>, Kokkos::IndexType<std::int64_t>>;

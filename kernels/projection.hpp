@@ -35,9 +35,9 @@ struct ProjectionUse {
 };
 
 /// Computes `projection` of `input` [rows, inputs] and deals its outputs out to `parts`, whose columns add up to them.
-/// One part: the product is written in place. More: the product goes to a buffer and from there, with the bias, to the
-/// parts, so that one product serves query, key and value. On hosts by CBLAS, in runs of rows that depend on `rows`
-/// alone, so results do not depend on threads; on devices by a plain Kokkos kernel. Waits for the result. Throws
+/// One part: the product is written in place. More: a thread's product goes to a buffer and from there, with the bias,
+/// to the parts, so that one product serves query, key and value. On hosts by CBLAS, in runs of rows that depend on
+/// `rows` alone, so results do not depend on threads; on devices by a plain Kokkos kernel. Waits for the result. Throws
 /// std::invalid_argument on sizes that do not fit.
 ProjectionUse project(const ExecutionSpace &space, const float *input, std::int64_t rows, const Projection &projection,
                       const std::vector<ProjectedPart> &parts);

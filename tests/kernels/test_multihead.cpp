@@ -161,7 +161,7 @@ TEST(Multihead, CountsProductsAllocationsAndBytes) {
   EXPECT_EQ(separate.allocated_bytes, 4 * 20 * (32 + 32 + 16 + 16 + 32));
   EXPECT_EQ(separate.projections.moved_bytes, 0);
   EXPECT_EQ(fused.allocations, 6);
-  EXPECT_EQ(fused.allocated_bytes, separate.allocated_bytes + 4 * 20 * 64);
+  EXPECT_EQ(fused.allocated_bytes, separate.allocated_bytes + 4 * 20 * 64 * ExecutionSpace().concurrency());
   EXPECT_EQ(fused.projections.moved_bytes, 4 * 20 * 64);
 }
 
