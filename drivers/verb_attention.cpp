@@ -40,6 +40,7 @@ int show_attention(Session &session, const AttentionFlags &flags) {
                                 std::to_string(session.world_size()) +
                                 " ranks; start it without mpiexec, or use 'ringscale ring'");
   }
+  validate_combination(options);
   const InputFiles inputs = options.files.given() ? read_input_files(options) : InputFiles{};
   validate(options);
   require_output_files(options);

@@ -116,12 +116,12 @@ struct QueryRow {
 
 private:
   KOKKOS_FUNCTION double factor(int batch, int head, int row, int key) const {
-    if (rows.dropout_factor == nullptr) {
-      return 1.0;
+    if (rows.kept == nullptr) {
+      return rows.kept_factor;
     }
     const std::int64_t line =
         (static_cast<std::int64_t>(batch) * rows.query.extent_int(2) + head) * rows.query.extent_int(1) + row;
-    return static_cast<double>(rows.dropout_factor[line * rows.key.extent_int(1) + key]);
+    return rows.kept[line * rows.key.extent_int(1) + key] == 0 ? 0.0 : rows.kept_factor;
   }
 
   KOKKOS_FUNCTION void finish(int batch, int row, int head, int kv_head, double *weights, double largest,
@@ -139,8 +139,7 @@ private:
                    head_dim);
       }
     }
-    rows.log_sum_exp(batch, row, head) =
-        empty ? -Kokkos::Experimental::infinity_v<double> : largest + Kokkos::log(sum);
+    rows.log_sum_exp(batch, row, head) = empty ? -Kokkos::Experimental::infinity_v<double> : largest + Kokkos::log(sum);
     if (rows.output_gradient.size() == 0) {
       return;
     }
@@ -218,10 +217,10 @@ private:
         const float *gradient = &rows.output_gradient(batch, query, head, 0);
         const double weight =
             times * Kokkos::exp(rows.scale * dot(query_row, key, head_dim) - rows.log_sum_exp(batch, query, head));
-        double factor = 1.0;
-        if (rows.dropout_factor != nullptr) {
+        double factor = rows.kept_factor;
+        if (rows.kept != nullptr) {
           const std::int64_t line = (static_cast<std::int64_t>(batch) * heads + head) * queries + query;
-          factor = static_cast<double>(rows.dropout_factor[line * rows.key.extent_int(1) + row]);
+          factor = rows.kept[line * rows.key.extent_int(1) + row] == 0 ? 0.0 : factor;
         }
         const double score_gradient =
             rows.scale * weight * (factor * dot(gradient, value, head_dim) - rows.output_dot(batch, query, head));

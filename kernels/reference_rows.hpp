@@ -23,7 +23,8 @@ struct ReferenceRows {
   ConstTensor4 key;   ///< [batch, key_tokens, kv_heads, head_dim]
   ConstTensor4 value;
   Multiplicity multiplicity;
-  const float *dropout_factor = nullptr; ///< f, [batch, query_heads, rows, key_tokens]; null: 1 everywhere
+  const std::uint8_t *kept = nullptr; ///< [batch, query_heads, rows, key_tokens]: 0 where dropout leaves f = 0
+  double kept_factor = 1.0;           ///< f of the others; `kept` null: of all
   double scale = 1.0;
   ReferenceTensor4 output;      ///< [batch, rows, query_heads, head_dim]; 0 where nothing is admitted
   ReferenceTensor3 log_sum_exp; ///< [batch, rows, query_heads]; -infinity there
@@ -44,8 +45,9 @@ struct ReferenceKeyRows {
   ConstTensor4 output_gradient;
   ConstTensor4 key; ///< [batch, rows, kv_heads, head_dim]: the chosen rows only
   ConstTensor4 value;
-  Multiplicity multiplicity;             ///< [batch or 1, query_heads, query_tokens, rows]
-  const float *dropout_factor = nullptr; ///< [batch, query_heads, query_tokens, rows]
+  Multiplicity multiplicity;          ///< [batch or 1, query_heads, query_tokens, rows]
+  const std::uint8_t *kept = nullptr; ///< [batch, query_heads, query_tokens, rows]
+  double kept_factor = 1.0;
   double scale = 1.0;
   ReferenceTensor3 log_sum_exp; ///< [batch, query_tokens, query_heads]
   ReferenceTensor3 output_dot;  ///< [batch, query_tokens, query_heads]

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "drivers/attention/layer.hpp"
-#include "kernels/attention_backward.hpp"
 #include "kernels/attention.hpp"
+#include "kernels/attention_backward.hpp"
 #include "problem/attention_problem.hpp"
 
 namespace ringscale::drivers {

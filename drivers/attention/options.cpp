@@ -44,10 +44,12 @@ Pass parse_pass(std::string_view word) { return problem::parse_word("pass", pass
 
 void validate(const AttentionOptions &options) {
   problem::validate(options.problem);
+  validate_combination(options);
+}
+
+void validate_combination(const AttentionOptions &options) {
   problem::validate(options.pattern);
-  constexpr std::int64_t most_tokens = std::numeric_limits<std::int32_t>::max();
-  require_range("--key-tokens", options.key_tokens, 1, most_tokens);
-  require_range("--query-position-begin", options.query_position_begin, 0, most_tokens);
+  require_range("--query-position-begin", options.query_position_begin, 0, std::numeric_limits<std::int32_t>::max());
   require_range("--repetitions", options.repetitions, 1, 1'000'000);
   if (!(options.dropout_probability >= 0.0 && options.dropout_probability < 1.0)) {
     throw problem::InvalidInput("--dropout is " + std::to_string(options.dropout_probability) +

@@ -46,7 +46,9 @@ std::string_view name(Pass pass);
 /// Throws problem::InvalidInput listing the words allowed.
 Pass parse_pass(std::string_view word);
 
-/// Throws problem::InvalidInput naming the first flag that is out of range or does not go with the others.
+/// Throws problem::InvalidInput naming the first flag that is out of range or does not go with the others; the first
+/// looks at the shape too, which may be that of files not yet read.
 void validate(const AttentionOptions &options);
+void validate_combination(const AttentionOptions &options);
 
 } // namespace ringscale::drivers

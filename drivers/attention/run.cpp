@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 #include <ctime>
+#include <limits>
 #include <type_traits>
 
 #include <unistd.h>
@@ -83,6 +84,10 @@ AttentionTiming time(const AttentionOptions &options, AttentionLayer &layer) {
 AttentionRun run_attention(const AttentionOptions &options, const InputFiles &inputs) {
   problem::validate(options.problem);
   require_memory(options);
+  if (options.key_tokens > std::numeric_limits<std::int32_t>::max()) {
+    throw problem::InvalidInput("--key-tokens is " + std::to_string(options.key_tokens) +
+                                "; a kernel takes at most 2147483647 keys");
+  }
   require_output_files(options);
   const AttentionTensors tensors = make_tensors(options, inputs);
   const std::unique_ptr<AttentionLayer> layer = make_layer(options, tensors);

@@ -16,31 +16,31 @@ using kernels::MemorySpace;
 using Double4 = Kokkos::View<double ****, Kokkos::LayoutRight, MemorySpace>;
 using Double3 = Kokkos::View<double ***, Kokkos::LayoutRight, MemorySpace>;
 using Double1 = Kokkos::View<double *, MemorySpace>;
+using Kept1 = Kokkos::View<std::uint8_t *, MemorySpace>;
 using Times4 = Kokkos::View<std::uint8_t ****, Kokkos::LayoutRight, MemorySpace>;
 
-/// 1/(1 - p) where the weight of a pair is kept, else 0: [batch, query_heads, queries, keys]; empty without dropout.
-Owned1 dropout_factors(const AttentionOptions &options, const Positions &queries, const Positions &keys) {
+/// 1 where the weight of a pair is kept, else 0: [batch, query_heads, queries, keys]; empty without dropout.
+Kept1 kept_pairs(const AttentionOptions &options, const Positions &queries, const Positions &keys) {
   if (options.dropout_probability == 0.0) {
     return {};
   }
   const problem::AttentionProblem &shape = options.problem;
-  const Owned1 factors("ringscale::dropout_factors",
-                       static_cast<std::size_t>(shape.batch * shape.query_heads) * queries.size() * keys.size());
-  const auto host = Kokkos::create_mirror_view(factors);
+  const Kept1 kept("ringscale::kept_pairs",
+                   static_cast<std::size_t>(shape.batch * shape.query_heads) * queries.size() * keys.size());
+  const auto host = Kokkos::create_mirror_view(kept);
   const kernels::Dropout dropout = layer_dropout(options);
-  const float kept = dropout.kept_factor();
   std::size_t index = 0;
   for (std::int64_t batch = 0; batch < shape.batch; ++batch) {
     for (std::int64_t head = 0; head < shape.query_heads; ++head) {
       for (const std::int64_t query : queries) {
         for (const std::int64_t key : keys) {
-          host(index++) = dropout.keeps(batch, head, options.query_position_begin + query, key) ? kept : 0.0F;
+          host(index++) = dropout.keeps(batch, head, options.query_position_begin + query, key) ? 1 : 0;
         }
       }
     }
   }
-  Kokkos::deep_copy(factors, host);
-  return factors;
+  Kokkos::deep_copy(kept, host);
+  return kept;
 }
 
 /// A NaN once met stays: nothing is larger than it.
@@ -152,7 +152,7 @@ private:
     const Positions keys = all_positions(options_.key_tokens);
     const Owned4 query = rows_at(tensors_.query, queries);
     const Times4 times = multiplicities(layer_, shape_.query_heads, queries, keys, options_.key_tokens);
-    const Owned1 factors = dropout_factors(options_, queries, keys);
+    const Kept1 kept = kept_pairs(options_, queries, keys);
     ExpectedRows expected;
     expected.output = Double4("ringscale::expected", shape_.batch, queries.size(), shape_.query_heads, shape_.head_dim);
     expected.log_sum_exp = Double3("ringscale::expected", shape_.batch, queries.size(), shape_.query_heads);
@@ -161,7 +161,8 @@ private:
     rows.key = tensors_.key;
     rows.value = tensors_.value;
     rows.multiplicity = times;
-    rows.dropout_factor = factors.data();
+    rows.kept = kept.data();
+    rows.kept_factor = 1.0 / (1.0 - static_cast<double>(layer_dropout(options_).probability));
     rows.scale = problem::softmax_scale(shape_.head_dim);
     rows.output = expected.output;
     rows.log_sum_exp = expected.log_sum_exp;
@@ -214,7 +215,7 @@ private:
     const Owned4 key = rows_at(tensors_.key, keys);
     const Owned4 value = rows_at(tensors_.value, keys);
     const Times4 times = multiplicities(layer_, shape_.query_heads, all_queries, keys, options_.key_tokens);
-    const Owned1 factors = dropout_factors(options_, all_queries, keys);
+    const Kept1 kept = kept_pairs(options_, all_queries, keys);
     const Double4 key_gradient("ringscale::expected", shape_.batch, keys.size(), shape_.kv_heads, shape_.head_dim);
     const Double4 value_gradient("ringscale::expected", shape_.batch, keys.size(), shape_.kv_heads, shape_.head_dim);
     kernels::ReferenceKeyRows rows;
@@ -223,7 +224,8 @@ private:
     rows.key = key;
     rows.value = value;
     rows.multiplicity = times;
-    rows.dropout_factor = factors.data();
+    rows.kept = kept.data();
+    rows.kept_factor = 1.0 / (1.0 - static_cast<double>(layer_dropout(options_).probability));
     rows.scale = problem::softmax_scale(shape_.head_dim);
     rows.log_sum_exp = every.log_sum_exp;
     rows.output_dot = every.output_dot;

@@ -32,7 +32,8 @@ float synthetic_value(std::uint64_t seed, Tensor tensor, std::int64_t batch, std
 
 void fill_synthetic(float *destination, std::uint64_t seed, Tensor tensor, const AttentionProblem &problem,
                     const TokenSet &tokens) {
-  const std::int64_t heads = tensor == Tensor::query || tensor == Tensor::output_gradient ? problem.query_heads : problem.kv_heads;
+  const std::int64_t heads =
+      tensor == Tensor::query || tensor == Tensor::output_gradient ? problem.query_heads : problem.kv_heads;
   std::size_t next = 0;
   for (std::int64_t batch = 0; batch < problem.batch; ++batch) {
     for (std::int64_t index = 0; index < tokens.count(); ++index) {

@@ -8,5 +8,6 @@
 float length_of_home() { return static_cast<float>(std::string(std::getenv("HOME")).size()); }
 
 void call_host_from_device(float *where) {
-  Kokkos::parallel_for(1, KOKKOS_LAMBDA(const int index) { where[index] = length_of_home(); });
+  Kokkos::parallel_for(
+      1, KOKKOS_LAMBDA(const int index) { where[index] = length_of_home(); });
 }

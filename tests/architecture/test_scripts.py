@@ -56,6 +56,7 @@ class Setup(unittest.TestCase):
         self.addCleanup(self.folder.cleanup)
         self.tree = Path(self.folder.name) / "tree"
         shutil.copytree(ROOT / "scripts", self.tree / "scripts")
+        shutil.copytree(ROOT / "cmake", self.tree / "cmake")  # the probe looks for libraries as the build does
         self.commands = Path(self.folder.name) / "commands"
         self.commands.mkdir()
         write_command(self.commands, "id", "echo 1000")

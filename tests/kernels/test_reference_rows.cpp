@@ -44,20 +44,20 @@ Times times_of(const AttentionCase &shape) {
   return times;
 }
 
-std::vector<float> dropout_factors(const GradientData &data) {
+std::vector<std::uint8_t> kept_pairs(const GradientData &data) {
   const AttentionCase &shape = data.data.shape;
-  std::vector<float> factors;
+  std::vector<std::uint8_t> kept;
   for (std::int64_t batch = 0; batch < shape.batch; ++batch) {
     for (std::int64_t head = 0; head < shape.query_heads; ++head) {
       for (std::int64_t query = 0; query < shape.query_tokens; ++query) {
         for (std::int64_t key = 0; key < shape.key_tokens; ++key) {
-          const bool kept = data.dropout.keeps(batch, head, shape.admission.query_origin + query, key);
-          factors.push_back(kept ? data.dropout.kept_factor() : 0.0F);
+          const bool keeps = data.dropout.keeps(batch, head, shape.admission.query_origin + query, key);
+          kept.push_back(keeps ? 1 : 0);
         }
       }
     }
   }
-  return factors;
+  return kept;
 }
 
 /// Everything the two functions compute, for all rows and keys of a case.
@@ -67,7 +67,7 @@ struct Computed {
   Owned1D magnitudes;
 };
 
-Computed compute(const GradientData &data, const Times &times, const std::vector<float> &factors) {
+Computed compute(const GradientData &data, const Times &times, const std::vector<std::uint8_t> &kept) {
   const AttentionCase &shape = data.data.shape;
   Computed computed;
   const auto like_query = [&](const char *label) {
@@ -88,7 +88,8 @@ Computed compute(const GradientData &data, const Times &times, const std::vector
   rows.key = data.data.key;
   rows.value = data.data.value;
   rows.multiplicity = times;
-  rows.dropout_factor = factors.empty() ? nullptr : factors.data();
+  rows.kept = kept.empty() ? nullptr : kept.data();
+  rows.kept_factor = 1.0 / (1.0 - static_cast<double>(data.dropout.probability));
   rows.scale = problem::softmax_scale(shape.head_dim);
   rows.output = computed.output;
   rows.log_sum_exp = computed.log_sum_exp;
@@ -104,7 +105,8 @@ Computed compute(const GradientData &data, const Times &times, const std::vector
   keys.key = data.data.key;
   keys.value = data.data.value;
   keys.multiplicity = times;
-  keys.dropout_factor = rows.dropout_factor;
+  keys.kept = rows.kept;
+  keys.kept_factor = rows.kept_factor;
   keys.scale = rows.scale;
   keys.log_sum_exp = computed.log_sum_exp;
   keys.output_dot = computed.output_dot;
@@ -142,12 +144,12 @@ TEST(ReferenceRows, EqualTheReferenceOfTheWholeProblem) {
 
 TEST(ReferenceRows, EqualItWithDropout) {
   const GradientData data(grouped_case(), Dropout{0.3F, 5});
-  expect_equal(data, compute(data, times_of(data.data.shape), dropout_factors(data)));
+  expect_equal(data, compute(data, times_of(data.data.shape), kept_pairs(data)));
 }
 
 TEST(ReferenceRows, MagnitudesAreThoseOfTheWholeProblem) {
   const GradientData data(grouped_case(), Dropout{0.3F, 5});
-  const Computed computed = compute(data, times_of(data.data.shape), dropout_factors(data));
+  const Computed computed = compute(data, times_of(data.data.shape), kept_pairs(data));
   const ReferenceMagnitudes &expected = data.magnitudes;
   const double values[] = {expected.score,      expected.log_sum_exp, expected.weight_gradient,
                            expected.output_dot, expected.query_sum,   expected.query_weight,
@@ -208,7 +210,7 @@ TEST(ReferenceRows, ALostPairIsSeenInEveryResult) {
 TEST(ReferenceRows, AnotherDropoutMaskIsSeen) {
   const GradientData data(grouped_case(), Dropout{0.3F, 5});
   const GradientData other(grouped_case(), Dropout{0.3F, 6});
-  const Computed computed = compute(data, times_of(data.data.shape), dropout_factors(other));
+  const Computed computed = compute(data, times_of(data.data.shape), kept_pairs(other));
   EXPECT_FALSE(largest_difference(computed.output, data.output) <= rounding);
 }
 
