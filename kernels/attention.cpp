@@ -6,6 +6,7 @@
 #include "kernels/dense_row_blocks.hpp"
 #include "kernels/tile/pack_tile.hpp"
 #include "kernels/tile/select_tile.hpp"
+#include "kernels/tile/tile_policy.hpp"
 
 namespace ringscale::kernels {
 
@@ -54,8 +55,7 @@ void launch(const ExecutionSpace &space, ConstTensor4 key, ConstTensor4 value, c
   using Policy = typename Kernel::Streamed::Policy;
   using Tile = typename Kernel::Streamed::Tile;
   const int league = key.extent_int(0) * key.extent_int(2);
-  Policy policy = Tile::team_size > 0 ? Policy(space, league, Tile::team_size) : Policy(space, league, Kokkos::AUTO);
-  policy.set_scratch_size(1, Kokkos::PerTeam(static_cast<int>(Tile::scratch_bytes(key.extent_int(3))) + 64));
+  Policy policy = tile::tile_policy<Tile, Policy>(space, league, key.extent_int(3));
   policy.set_chunk_size(1);
   // Rows are cut as for one thread: the heads are what the threads share.
   const QueryBlocks cut = QueryBlocks::cut(block, Tile::rows_per_block, Tile::row_granularity, 1);

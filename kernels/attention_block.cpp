@@ -71,8 +71,8 @@ void attention_block(const ExecutionSpace &space, const AttentionBlock &block) {
 }
 
 std::int64_t attention_workspace_bytes(std::int64_t head_dim) {
-  return static_cast<std::int64_t>(StreamedAttention<TileFor<0>::Of, DenseRowBlocks>::Tile::scratch_bytes(head_dim)) +
-         64;
+  using Tile = StreamedAttention<TileFor<0>::Of, DenseRowBlocks>::Tile;
+  return static_cast<std::int64_t>(Tile::scratch_bytes(head_dim)) + 64;
 }
 
 } // namespace ringscale::kernels

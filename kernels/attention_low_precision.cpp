@@ -28,7 +28,20 @@ template <int HeadDim> struct Native {
 };
 #endif
 
+#if defined(RINGSCALE_MATRIX_TILES)
+template <int HeadDim, FloatFormat format> struct Matrix {
+  template <class Member> struct Of { using Type = tile::TeamMatrixTile<format, Member, HeadDim>; };
+};
+#endif
+
 template <int HeadDim> void launch(const ExecutionSpace &space, const LowPrecisionBlock &block) {
+#if defined(RINGSCALE_MATRIX_TILES)
+  if (block.arithmetic != LowPrecisionArithmetic::converted) {
+    return block.format == NumberFormat::float16
+               ? launch_low_precision_block<Matrix<HeadDim, float16_format>::template Of>(space, block)
+               : launch_low_precision_block<Matrix<HeadDim, bfloat16_format>::template Of>(space, block);
+  }
+#endif
   if (block.format == NumberFormat::float16) {
     return launch_low_precision_block<Converted<HeadDim, float16_format>::template Of>(space, block);
   }
@@ -49,7 +62,7 @@ void require(bool condition, const std::string &message) {
 } // namespace
 
 bool has_native_bfloat16() {
-#if defined(RINGSCALE_HOST_BFLOAT16)
+#if defined(RINGSCALE_HOST_BFLOAT16) || defined(RINGSCALE_MATRIX_TILES)
   return true;
 #else
   return false;

@@ -12,7 +12,7 @@ namespace ringscale::kernels {
 /// How the products of two-byte numbers are computed; sums are float32 either way.
 enum class LowPrecisionArithmetic {
   automatic, ///< native where this build has it for the format, else converted
-  native,    ///< dot products of bfloat16 pairs (AVX512-BF16); weights are rounded to bfloat16 too
+  native,    ///< products of bfloat16 (AVX512-BF16, CUDA's tensor cores); weights are rounded to it too
   converted  ///< queries, keys and values become float32 in cache; weights stay float32
 };
 
@@ -34,7 +34,7 @@ struct LowPrecisionBlock {
   LowPrecisionArithmetic arithmetic = LowPrecisionArithmetic::automatic;
 };
 
-/// Whether this build multiplies bfloat16 natively (AVX512-BF16).
+/// Whether this build multiplies bfloat16 natively (AVX512-BF16, tensor cores of CUDA devices).
 bool has_native_bfloat16();
 
 /// attention_block on two-byte storage with float32 sums. A row's result does not depend on how rows are sliced into

@@ -5,6 +5,7 @@
 
 #include "kernels/query_blocks.hpp"
 #include "kernels/tile/select_tile.hpp"
+#include "kernels/tile/tile_policy.hpp"
 
 namespace ringscale::kernels {
 
@@ -129,9 +130,7 @@ void attention_block_materialised(const ExecutionSpace &space, const AttentionBl
   if (league == 0) {
     return;
   }
-  const auto scratch = Kokkos::PerTeam(static_cast<int>(Tile::scratch_bytes(head_dim)) + 64);
-  Policy blocks = Tile::team_size > 0 ? Policy(space, league, Tile::team_size) : Policy(space, league, Kokkos::AUTO);
-  blocks.set_scratch_size(1, scratch);
+  const Policy blocks = tile::tile_policy<Tile, Policy>(space, league, head_dim);
   Kokkos::parallel_for("ringscale::materialised_scores", blocks, ScorePass{block, cut, scores, mask});
   Kokkos::parallel_for("ringscale::materialised_output", blocks, OutputPass{block, cut, scores});
 }

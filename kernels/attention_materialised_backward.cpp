@@ -5,6 +5,7 @@
 
 #include "kernels/dense_gradient_blocks.hpp"
 #include "kernels/tile/select_backward_tile.hpp"
+#include "kernels/tile/tile_policy.hpp"
 
 namespace ringscale::kernels {
 
@@ -127,10 +128,7 @@ void launch(const ExecutionSpace &space, const char *label, MatrixPass pass, std
   if (league == 0) {
     return;
   }
-  Policy policy = Tile::team_size > 0 ? Policy(space, league, Tile::team_size) : Policy(space, league, Kokkos::AUTO);
-  policy.set_scratch_size(1,
-                          Kokkos::PerTeam(static_cast<int>(Tile::scratch_bytes(pass.block.query.extent_int(3))) + 64));
-  Kokkos::parallel_for(label, policy, pass);
+  Kokkos::parallel_for(label, tile::tile_policy<Tile, Policy>(space, league, pass.block.query.extent_int(3)), pass);
 }
 
 } // namespace

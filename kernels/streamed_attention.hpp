@@ -8,6 +8,7 @@
 #include "kernels/attention_block.hpp"
 #include "kernels/row_block.hpp"
 #include "kernels/tile/row_state.hpp"
+#include "kernels/tile/tile_policy.hpp"
 
 namespace ringscale::kernels {
 
@@ -53,9 +54,7 @@ template <template <class> class TileOf, class Blocks> struct StreamedAttention 
     if (league == 0) {
       return;
     }
-    const auto teams = static_cast<int>(league);
-    Policy policy = Tile::team_size > 0 ? Policy(space, teams, Tile::team_size) : Policy(space, teams, Kokkos::AUTO);
-    policy.set_scratch_size(1, Kokkos::PerTeam(static_cast<int>(Tile::scratch_bytes(attention.head_dim)) + 64));
+    Policy policy = tile::tile_policy<Tile, Policy>(space, league, attention.head_dim, tile::TeamLanes::of_tile);
     policy.set_chunk_size(1);
     Kokkos::parallel_for(label, policy, attention);
   }

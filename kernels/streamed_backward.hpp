@@ -7,6 +7,7 @@
 
 #include "kernels/dropout.hpp"
 #include "kernels/gradient_block.hpp"
+#include "kernels/tile/tile_policy.hpp"
 #include "kernels/types.hpp"
 
 namespace ringscale::kernels {
@@ -50,9 +51,7 @@ template <template <class> class TileOf, class Blocks> struct StreamedBackward {
     if (league == 0) {
       return;
     }
-    const auto teams = static_cast<int>(league);
-    Policy policy = Tile::team_size > 0 ? Policy(space, teams, Tile::team_size) : Policy(space, teams, Kokkos::AUTO);
-    policy.set_scratch_size(1, Kokkos::PerTeam(static_cast<int>(Tile::scratch_bytes(backward.head_dim)) + 64));
+    Policy policy = tile::tile_policy<Tile, Policy>(space, league, backward.head_dim, tile::TeamLanes::of_tile);
     policy.set_chunk_size(1);
     Kokkos::parallel_for(label, policy, backward);
   }

@@ -10,6 +10,7 @@
 #include "kernels/packed_low_precision.hpp"
 #include "kernels/rounding.hpp"
 #include "kernels/storage_row.hpp"
+#include "kernels/tile/tile_policy.hpp"
 
 namespace ringscale::kernels::tile {
 
@@ -25,6 +26,11 @@ public:
 
   KOKKOS_FUNCTION static std::size_t scratch_bytes(std::int64_t head_dim) {
     return Inner::scratch_bytes(head_dim) + own_bytes(head_dim) + 64; // the second allocation is aligned anew
+  }
+
+  /// The inner tile keeps to its level; the converted blocks are too large for shared memory.
+  KOKKOS_FUNCTION static std::size_t scratch_bytes_at(int level, std::int64_t head_dim) {
+    return tile::scratch_bytes_at<Inner>(level, head_dim) + (level == 1 ? own_bytes(head_dim) + 64 : 0);
   }
 
   KOKKOS_FUNCTION ConvertedTile(const Member &member, std::int64_t head_dim)

@@ -13,6 +13,11 @@
 #define RINGSCALE_HOST_TILES 1
 #include "kernels/tile/host_tile.hpp"
 #endif
+// Tensor cores multiply two-byte numbers; other devices convert them.
+#if defined(KOKKOS_ENABLE_CUDA)
+#define RINGSCALE_MATRIX_TILES 1
+#include "kernels/tile/team_matrix_tile.hpp"
+#endif
 
 namespace ringscale::kernels::tile {
 
@@ -21,7 +26,7 @@ template <int HeadDim, class Member> struct SelectTile {
 #if defined(RINGSCALE_HOST_TILES)
   using Type = HostTile<HeadDim>;
 #else
-  using Type = TeamTile<Member>;
+  using Type = TeamTile<Member, HeadDim>;
 #endif
 };
 

@@ -8,37 +8,50 @@
 
 #include "kernels/gradient_block.hpp"
 #include "kernels/tile/row_state.hpp"
+#include "kernels/tile/tile_policy.hpp"
 
 namespace ringscale::kernels::tile {
 
 /// Backward primitives of device back ends, in plain Kokkos: a team shares a block of keys and a panel of query rows
-/// in its scratch memory. Same steps and same interface as HostBackwardTile; it also runs on hosts. Every element of
-/// a gradient belongs to one thread, so there are no atomics and one order of sums.
-template <class Member> class TeamBackwardTile {
+/// in its scratch memory, of as many keys as fit into shared memory. Same steps and same interface as HostBackwardTile;
+/// it also runs on hosts. Every element of a gradient belongs to one thread, so there are no atomics and one order of
+/// sums. fma is written out: where the compiler chooses, each instance of a template has bits of its own.
+template <class Member, ScratchChoice choice = ScratchChoice::fitting> class TeamBackwardTile {
 public:
-  static constexpr std::int64_t rows_per_panel = 16;
+  static constexpr std::int64_t rows_per_panel = 8;
   static constexpr std::int64_t key_granularity = 1;
-  static constexpr int team_size = 0; // as many threads as the back end recommends
+  static constexpr int team_size = on_device<Member> ? device_team_threads : 0; // 0: as the back end recommends
 
-  KOKKOS_FUNCTION static constexpr std::int64_t key_block_tokens(std::int64_t) { return block_tokens; }
-  KOKKOS_FUNCTION static constexpr std::int64_t key_block_tokens() { return block_tokens; }
+  /// Keys of a block: as many as fit into shared memory, whatever level is chosen, so that no bit depends on it.
+  KOKKOS_FUNCTION static constexpr std::int64_t key_block_tokens(std::int64_t head_dim) {
+    std::int64_t tokens = most_tokens;
+    while (tokens > 4 && block_bytes(head_dim, tokens) > shared_memory_bytes) {
+      tokens -= 4;
+    }
+    return block_bytes(head_dim, tokens) > shared_memory_bytes ? most_tokens : tokens;
+  }
+  KOKKOS_FUNCTION std::int64_t key_block_tokens() const { return block_tokens_; }
 
-  KOKKOS_FUNCTION static std::size_t scratch_bytes(std::int64_t head_dim) {
-    const std::int64_t floats =
-        4 * block_tokens * head_dim + 2 * rows_per_panel * head_dim + 2 * rows_per_panel * block_tokens;
-    return static_cast<std::size_t>(floats) * sizeof(float);
+  KOKKOS_FUNCTION static constexpr std::size_t scratch_bytes(std::int64_t head_dim) {
+    return block_bytes(head_dim, key_block_tokens(head_dim));
+  }
+
+  KOKKOS_FUNCTION static constexpr int scratch_level(std::int64_t head_dim) {
+    return fitting_level(choice, scratch_bytes(head_dim));
   }
 
   KOKKOS_FUNCTION TeamBackwardTile(const Member &member, std::int64_t head_dim, float scale, const Dropout &dropout)
-      : member_(member), head_dim_(head_dim), scale_(scale), dropout_(dropout) {
-    key_ = static_cast<float *>(member.team_scratch(1).get_shmem_aligned(static_cast<int>(scratch_bytes(head_dim)), 8));
-    value_ = key_ + block_tokens * head_dim;
-    key_gradient_ = value_ + block_tokens * head_dim;
-    value_gradient_ = key_gradient_ + block_tokens * head_dim;
-    query_ = value_gradient_ + block_tokens * head_dim;
+      : member_(member), head_dim_(head_dim), key_stride_(odd(head_dim)), block_tokens_(key_block_tokens(head_dim)),
+        scale_(scale), dropout_(dropout) {
+    key_ = static_cast<float *>(
+        member.team_scratch(scratch_level(head_dim)).get_shmem_aligned(scratch_bytes(head_dim), 8));
+    value_ = key_ + block_tokens_ * key_stride_;
+    key_gradient_ = value_ + block_tokens_ * key_stride_;
+    value_gradient_ = key_gradient_ + block_tokens_ * head_dim;
+    query_ = value_gradient_ + block_tokens_ * head_dim;
     output_gradient_ = query_ + rows_per_panel * head_dim;
     weights_ = output_gradient_ + rows_per_panel * head_dim;
-    score_gradients_ = weights_ + rows_per_panel * block_tokens;
+    score_gradients_ = weights_ + rows_per_panel * block_tokens_;
   }
 
   KOKKOS_FUNCTION void begin_keys(const GradientBlock &block, std::int64_t key_begin, std::int64_t key_end) {
@@ -46,8 +59,9 @@ public:
     key_count_ = key_end - key_begin;
     Kokkos::parallel_for(Kokkos::TeamThreadRange(member_, key_count_ * head_dim_), [&](const std::int64_t element) {
       const std::int64_t from = (key_begin_ + element / head_dim_) * block.key_stride + element % head_dim_;
-      key_[element] = block.key[from];
-      value_[element] = block.value[from];
+      const std::int64_t to = element / head_dim_ * key_stride_ + element % head_dim_;
+      key_[to] = block.key[from];
+      value_[to] = block.value[from];
       key_gradient_[element] = 0.0F;
       value_gradient_[element] = 0.0F;
     });
@@ -74,11 +88,12 @@ public:
       const std::int64_t row = pair / key_count_;
       const std::int64_t key = pair % key_count_;
       const float log_sum_exp = block_->log_sum_exp[statistics(row)];
-      float &weight = weights_[row * block_tokens + key];
+      float &weight = weights_[row * block_tokens_ + key];
       weight = 0.0F;
       if (key_begin_ + key < block_->admission.admitted_keys(row_begin_ + row, block_->key_tokens) &&
           log_sum_exp != -Kokkos::Experimental::infinity_v<float>) {
-        weight = Kokkos::exp2((dot(query_ + row * head_dim_, key_ + key * head_dim_) * scale_ - log_sum_exp) * log2_e);
+        weight =
+            Kokkos::exp2((dot(query_ + row * head_dim_, key_ + key * key_stride_) * scale_ - log_sum_exp) * log2_e);
       }
     });
     member_.team_barrier();
@@ -88,10 +103,10 @@ public:
     Kokkos::parallel_for(Kokkos::TeamThreadRange(member_, rows_ * key_count_), [&](const std::int64_t pair) {
       const std::int64_t row = pair / key_count_;
       const std::int64_t key = pair % key_count_;
-      float &weight = weights_[row * block_tokens + key];
+      float &weight = weights_[row * block_tokens_ + key];
       const float kept = kept_factor(row_begin_ + row, key_begin_ + key);
-      const float gradient = dot(output_gradient_ + row * head_dim_, value_ + key * head_dim_) * kept;
-      score_gradients_[row * block_tokens + key] = scale_ * weight * (gradient - block_->output_dot[statistics(row)]);
+      const float gradient = dot(output_gradient_ + row * head_dim_, value_ + key * key_stride_) * kept;
+      score_gradients_[row * block_tokens_ + key] = scale_ * weight * (gradient - block_->output_dot[statistics(row)]);
       weight *= kept;
     });
     member_.team_barrier();
@@ -99,7 +114,7 @@ public:
 
   KOKKOS_FUNCTION float *panel_weights() { return weights_; }
   KOKKOS_FUNCTION float *panel_score_gradients() { return score_gradients_; }
-  KOKKOS_FUNCTION static constexpr std::int64_t panel_stride() { return block_tokens; }
+  KOKKOS_FUNCTION std::int64_t panel_stride() const { return block_tokens_; }
 
   KOKKOS_FUNCTION void accumulate_key_value() {
     Kokkos::parallel_for(Kokkos::TeamThreadRange(member_, key_count_ * head_dim_), [&](const std::int64_t element) {
@@ -108,8 +123,9 @@ public:
       float value_sum = 0.0F;
       float key_sum = 0.0F;
       for (std::int64_t row = 0; row < rows_; ++row) {
-        value_sum += weights_[row * block_tokens + key] * output_gradient_[row * head_dim_ + dim];
-        key_sum += score_gradients_[row * block_tokens + key] * query_[row * head_dim_ + dim];
+        value_sum =
+            Kokkos::fma(weights_[row * block_tokens_ + key], output_gradient_[row * head_dim_ + dim], value_sum);
+        key_sum = Kokkos::fma(score_gradients_[row * block_tokens_ + key], query_[row * head_dim_ + dim], key_sum);
       }
       value_gradient_[element] += value_sum;
       key_gradient_[element] += key_sum;
@@ -122,7 +138,7 @@ public:
       const std::int64_t dim = element % head_dim_;
       float sum = 0.0F;
       for (std::int64_t key = 0; key < key_count_; ++key) {
-        sum += score_gradients_[row * block_tokens + key] * key_[key * head_dim_ + dim];
+        sum = Kokkos::fma(score_gradients_[row * block_tokens_ + key], key_[key * key_stride_ + dim], sum);
       }
       float &gradient = block.query_gradient[head * block.query_gradient_head_stride +
                                              (row_begin_ + row) * block.query_gradient_stride + dim];
@@ -141,12 +157,20 @@ public:
   }
 
 private:
-  static constexpr std::int64_t block_tokens = 32;
+  static constexpr std::int64_t most_tokens = 32;
+
+  /// Floats from one key to the next: an odd number, so that neighbours lie in different banks of shared memory.
+  KOKKOS_FUNCTION static constexpr std::int64_t odd(std::int64_t head_dim) { return head_dim / 2 * 2 + 1; }
+
+  KOKKOS_FUNCTION static constexpr std::size_t block_bytes(std::int64_t head_dim, std::int64_t tokens) {
+    const std::int64_t floats = 2 * tokens * (odd(head_dim) + head_dim) + 2 * rows_per_panel * (head_dim + tokens);
+    return static_cast<std::size_t>(floats) * sizeof(float);
+  }
 
   KOKKOS_FUNCTION float dot(const float *first, const float *second) const {
     float sum = 0.0F;
     for (std::int64_t dim = 0; dim < head_dim_; ++dim) {
-      sum += first[dim] * second[dim];
+      sum = Kokkos::fma(first[dim], second[dim], sum);
     }
     return sum;
   }
@@ -170,11 +194,13 @@ private:
 
   const Member &member_;
   std::int64_t head_dim_;
+  std::int64_t key_stride_;
+  std::int64_t block_tokens_;
   float scale_;
   Dropout dropout_;
-  float *key_; // [block_tokens][head_dim], as are the next three
+  float *key_; // [block_tokens][key_stride]
   float *value_;
-  float *key_gradient_;
+  float *key_gradient_; // [block_tokens][head_dim]
   float *value_gradient_;
   float *query_;           // [rows_per_panel][head_dim]
   float *output_gradient_; // the same
