@@ -95,7 +95,7 @@ struct QueryRow {
           weights[key] = times == 0 ? none
                                     : rows.scale * dot(&rows.query(batch, row, head, 0),
                                                        &rows.key(batch, key, kv_head, 0), head_dim);
-          // A NaN is kept, so that it reaches the result.
+          // Whatever a NaN does to the maximum, it reaches the result through its weight.
           maximum = weights[key] <= maximum ? maximum : weights[key];
         },
         Kokkos::Max<double>(largest));

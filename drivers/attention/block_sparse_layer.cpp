@@ -66,8 +66,10 @@ public:
   }
 
   kernels::KernelWork work(Pass pass) const override {
-    return pass == Pass::forward ? kernels::block_sparse_attention_work(block_, *mask_)
-                                 : kernels::block_sparse_backward_work(gradient_, *mask_);
+    if (pass == Pass::backward) {
+      return kernels::block_sparse_backward_work(gradient_, *mask_);
+    }
+    return together(packing_work(options_), kernels::block_sparse_attention_work(block_, *mask_));
   }
 
   double pairs() const override {

@@ -111,6 +111,8 @@ void refuse_flags_without_effect(const AttentionFlags &flags, const problem::Pat
          "without --block-sparse dilated or hierarchical");
   refuse({"--kept-blocks"}, sparse && kind == BlockSparseKind::adaptive, "without --block-sparse adaptive");
   refuse({"--repetitions"}, flags.options.benchmark, "without --benchmark");
+  refuse({"--query-position-begin"}, flags.mask == "causal" || flags.options.dropout_probability > 0.0,
+         "without --mask causal or --dropout");
 }
 
 } // namespace
@@ -145,10 +147,24 @@ AttentionOptions resolve(const AttentionFlags &flags, std::uint64_t seed) {
   options.pattern.block_sparse.kind = problem::parse_block_sparse_kind(flags.block_sparse);
   options.pass = options.files.output_gradient.empty() ? parse_pass(flags.pass) : Pass::backward;
   refuse_flags_without_effect(flags, options.pattern);
+  if (!options.files.output_gradient.empty() && given(flags, "--pass") && parse_pass(flags.pass) == Pass::forward) {
+    throw problem::InvalidInput("--gradient asks for the backward pass, --pass forward for the other");
+  }
+  for (const auto &[flag, file] : {std::pair{"--query", &options.files.query},
+                                   {"--key", &options.files.key},
+                                   {"--value", &options.files.value},
+                                   {"--output", &options.files.output},
+                                   {"--gradient", &options.files.output_gradient},
+                                   {"--gradient-output-prefix", &options.files.output_gradient_prefix},
+                                   {"--boolean-mask", &options.files.boolean_mask}}) {
+    if (given(flags, flag) && file->empty()) {
+      throw problem::InvalidInput(std::string(flag) + " is empty; name a file");
+    }
+  }
   if (!options.files.given() && !given(flags, "--tokens")) {
     throw problem::InvalidInput("--tokens is required, or --query, --key and --value");
   }
-  constexpr int most_threads = 4096;
+  constexpr int most_threads = 512; // as many as Kokkos' OpenMP back end takes
   if (flags.threads < 1 || flags.threads > most_threads) {
     throw problem::InvalidInput("--threads is " + std::to_string(flags.threads) + "; it must be between 1 and " +
                                 std::to_string(most_threads));

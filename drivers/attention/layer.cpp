@@ -43,6 +43,15 @@ kernels::BackwardBlock backward_block(const AttentionOptions &options, const Att
   return block;
 }
 
+kernels::KernelWork together(const kernels::KernelWork &first, const kernels::KernelWork &second) {
+  return {first.flop + second.flop, first.read_bytes + second.read_bytes, first.written_bytes + second.written_bytes};
+}
+
+kernels::KernelWork packing_work(const AttentionOptions &options) {
+  const problem::AttentionProblem &problem = options.problem;
+  return kernels::pack_key_value_work(problem.batch, options.key_tokens, problem.kv_heads, problem.head_dim);
+}
+
 double dense_pairs(const AttentionOptions &options) {
   kernels::Admission admission;
   admission.causal = options.causal();

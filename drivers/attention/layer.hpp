@@ -68,6 +68,9 @@ kernels::AttentionBlock dense_block(const AttentionOptions &options, const Atten
 kernels::BackwardBlock backward_block(const AttentionOptions &options, const AttentionTensors &tensors);
 kernels::Dropout layer_dropout(const AttentionOptions &options);
 double dense_pairs(const AttentionOptions &options);
+/// Work of a kernel and of what runs before it in the same pass.
+kernels::KernelWork together(const kernels::KernelWork &first, const kernels::KernelWork &second);
+kernels::KernelWork packing_work(const AttentionOptions &options);
 problem::GradientBound dense_gradient_bound(const AttentionOptions &options, std::int64_t accumulations,
                                             const problem::GradientMagnitude &magnitude,
                                             const problem::GivenError &given);

@@ -41,11 +41,20 @@ public:
   void backward() override { dense_->backward(); }
 
   kernels::KernelWork work(Pass pass) const override {
-    return pass == Pass::forward ? kernels::attention_low_precision_work(block_) : dense_->work(pass);
+    if (pass == Pass::backward) {
+      return dense_->work(pass);
+    }
+    kernels::KernelWork packing;
+    packing.read_bytes = static_cast<double>((key_.size() + value_.size()) * sizeof(std::uint16_t));
+    packing.written_bytes = static_cast<double>(packed_.size() * sizeof(std::uint16_t));
+    return together(packing, kernels::attention_low_precision_work(block_));
   }
 
   double pairs() const override { return dense_->pairs(); }
   std::string arithmetic() const override {
+    if (options_.pass == Pass::backward) {
+      return "converted to float32 beforehand";
+    }
     return native() ? "bfloat16 products, float32 sums" : "converted to float32";
   }
   std::int64_t workspace_bytes() const override {

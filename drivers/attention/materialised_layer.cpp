@@ -46,8 +46,9 @@ public:
   }
 
   kernels::KernelWork work(Pass pass) const override {
-    kernels::KernelWork work = pass == Pass::forward ? kernels::attention_materialised_work(block_)
-                                                     : kernels::attention_materialised_backward_work(gradient_);
+    kernels::KernelWork work = pass == Pass::forward
+                                   ? together(packing_work(options_), kernels::attention_materialised_work(block_))
+                                   : kernels::attention_materialised_backward_work(gradient_);
     if (tensors_.boolean_mask.size() > 0) {
       work.flop *= pairs() / dense_pairs(options_); // what the boolean mask leaves is what is useful
     }

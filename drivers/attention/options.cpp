@@ -51,7 +51,8 @@ void validate_combination(const AttentionOptions &options) {
   problem::validate(options.pattern);
   require_range("--query-position-begin", options.query_position_begin, 0, std::numeric_limits<std::int32_t>::max());
   require_range("--repetitions", options.repetitions, 1, 1'000'000);
-  if (!(options.dropout_probability >= 0.0 && options.dropout_probability < 1.0)) {
+  // The kernels take it in single precision.
+  if (!(options.dropout_probability >= 0.0 && static_cast<float>(options.dropout_probability) < 1.0F)) {
     throw problem::InvalidInput("--dropout is " + std::to_string(options.dropout_probability) +
                                 "; it must be at least 0 and below 1");
   }

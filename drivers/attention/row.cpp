@@ -86,14 +86,14 @@ void add_checks(Json &row, const Verification &verification) {
     // The output's names are those of every other row; the gradients are listed by name.
     if (check.name == "output") {
       row["max_error"] = finite_or_null(check.max_error);
-      row["error_bound"] = check.error_bound;
+      row["error_bound"] = finite_or_null(check.error_bound);
     } else if (check.name == "log_sum_exp") {
       row["max_lse_error"] = finite_or_null(check.max_error);
-      row["lse_error_bound"] = check.error_bound;
+      row["lse_error_bound"] = finite_or_null(check.error_bound);
     } else {
       errors[check.name] = Json::object();
       errors[check.name]["max_error"] = finite_or_null(check.max_error);
-      errors[check.name]["error_bound"] = check.error_bound;
+      errors[check.name]["error_bound"] = finite_or_null(check.error_bound);
     }
   }
   if (!errors.empty()) {
@@ -112,7 +112,7 @@ std::string with_digits(const char *format, double value) {
 
 std::string error_line(const std::string &name, const Json &error, const Json &bound) {
   return "largest " + name + " error " + (error.is_null() ? std::string("not a number") : with_digits("%.3g", error)) +
-         with_digits(", bound %.3g", bound);
+         (bound.is_null() ? std::string(", no bound") : with_digits(", bound %.3g", bound));
 }
 
 } // namespace

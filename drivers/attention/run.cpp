@@ -101,6 +101,11 @@ AttentionRun run_attention(const AttentionOptions &options, const InputFiles &in
   }
   // After the timing, so that what is verified is what was timed last.
   run.verification = verify(options, tensors, *layer);
+  if (const std::int64_t overflowed = overflowed_elements(options, tensors); overflowed > 0) {
+    run.verification.valid = false;
+    run.verification.reasons.push_back(std::to_string(overflowed) + " elements of the results are too large for " +
+                                       std::string(problem::name(options.problem.dtype)) + " and become infinite");
+  }
   run.quality = layer->quality();
   run.work = layer->work(options.pass);
   run.pairs = layer->pairs();

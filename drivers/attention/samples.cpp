@@ -82,7 +82,7 @@ double largest_element(const Owned4 &tensor) {
     double largest = 0.0;
     for (std::size_t dim = 0; dim < head_dim; ++dim) {
       const double element = std::abs(static_cast<double>(row[dim]));
-      largest = element <= largest ? largest : element;
+      largest = std::isnan(largest) || element <= largest ? largest : element;
     }
     return largest;
   });

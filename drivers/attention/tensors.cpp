@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "drivers/attention/tensors.hpp"
 
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <limits>
+#include <set>
 #include <span>
 
 #include "problem/invalid_input.hpp"
@@ -186,7 +188,11 @@ std::vector<std::pair<std::filesystem::path, Owned4>> results(const AttentionOpt
 } // namespace
 
 void require_output_files(const AttentionOptions &options) {
+  std::set<std::filesystem::path> paths;
   for (const auto &[path, tensor] : results(options, {})) {
+    if (!paths.insert(std::filesystem::weakly_canonical(std::filesystem::absolute(path))).second) {
+      throw problem::InvalidInput("two results would go to " + path.string() + "; name them apart");
+    }
     report::require_new_file(path);
   }
 }
@@ -207,6 +213,22 @@ kernels::NumberFormat number_format(problem::DType dtype) {
     return kernels::NumberFormat::float8_e5m2;
   }
   throw problem::InvalidInput("dtype without a format");
+}
+
+std::int64_t overflowed_elements(const AttentionOptions &options, const AttentionTensors &tensors) {
+  std::int64_t count = 0;
+  for (const auto &[path, tensor] : results(options, tensors)) {
+    const auto host = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace{}, tensor);
+    const report::NpyType type = file_type(options.problem.dtype);
+    for (std::size_t index = 0; index < host.size(); ++index) {
+      const float value = host.data()[index];
+      const float stored = type == report::NpyType::float16    ? report::float16_value(report::float16_bits(value))
+                           : type == report::NpyType::bfloat16 ? report::bfloat16_value(report::bfloat16_bits(value))
+                                                               : value;
+      count += std::isfinite(value) && !std::isfinite(stored) ? 1 : 0;
+    }
+  }
+  return count;
 }
 
 std::vector<std::string> write_results(const AttentionOptions &options, const AttentionTensors &tensors) {

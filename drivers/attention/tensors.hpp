@@ -48,6 +48,9 @@ AttentionTensors make_tensors(const AttentionOptions &options, const InputFiles 
 /// Refuses, before any work is done, output files that exist already or cannot be written.
 void require_output_files(const AttentionOptions &options);
 
+/// Elements of the results that are finite in float32 and too large for the dtype they would be written in.
+std::int64_t overflowed_elements(const AttentionOptions &options, const AttentionTensors &tensors);
+
 /// Writes the output and the gradients that `options` names, in the dtype of the problem; returns the paths.
 std::vector<std::string> write_results(const AttentionOptions &options, const AttentionTensors &tensors);
 

@@ -137,14 +137,21 @@ private:
   }
 
   /// Bounds for the data that was computed on, not for synthetic data only.
-  problem::ErrorBound output_bound() const {
+  problem::ErrorBound output_bound() {
     problem::DataMagnitude magnitude;
     magnitude.max_value = largest_element(tensors_.value);
     magnitude.max_query_norm = largest_row_norm(tensors_.query);
     magnitude.max_key_norm = largest_row_norm(tensors_.key);
     problem::ErrorBound bound = layer_.error_bound(magnitude);
     // Kept weights are larger by 1/(1 - p), and so are their errors.
-    bound.output *= static_cast<double>(layer_dropout(options_).kept_factor());
+    const auto kept_factor = static_cast<double>(layer_dropout(options_).kept_factor());
+    bound.output *= kept_factor;
+    const double largest_output = magnitude.max_value * kept_factor;
+    if (!(bound.output <= largest_output)) {
+      verification_.reasons.push_back("the scores are too large to be checked: an error bound of " +
+                                      std::to_string(bound.output) + " says nothing of outputs up to " +
+                                      std::to_string(largest_output));
+    }
     return bound;
   }
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`ringscale attention` on tensors of the user, against NumPy in double precision."""
 
+import json
 import unittest
 
 import numpy as np
@@ -125,11 +126,36 @@ class AttentionTensors(CommandLineTest):
         self.assert_near(output, expected, TOLERANCE)
 
     def test_nan_of_the_user_is_not_valid(self):
+        for name, gradient in [("q", False), ("v", False), ("k", True), ("g", True)]:
+            with self.subTest(name):
+                self.tensors(1, 8, 8, 1, 1, 8)
+                value = np.load(self.folder / f"{name}.npy")
+                value[0, 3, 0, 0] = np.nan
+                np.save(self.folder / f"{name}.npy", value)
+                result = run(self.flags("--json", gradient=gradient), cwd=self.folder)
+                self.assertEqual(result.returncode, 1, result.stderr)
+                self.assertEqual(json.loads(result.stdout)["verdict"], "invalid")
+
+    def test_results_too_large_for_their_file_are_not_valid(self):
+        self.tensors(1, 20, 20, 2, 2, 8, dtype="float16")
+        np.save(self.folder / "g.npy", np.full((1, 20, 2, 8), 60000, dtype=np.float16))
+        result = run(self.flags(gradient=True), cwd=self.folder)
+        self.assertEqual(result.returncode, 1, result.stdout)
+        self.assertIn("too large for float16", result.stdout)
+
+    def test_scores_too_large_to_be_checked_are_not_valid(self):
+        self.tensors(1, 20, 20, 2, 2, 8)
+        np.save(self.folder / "q.npy", np.load(self.folder / "q.npy") * np.float32(1e6))
+        result = run(self.flags(), cwd=self.folder)
+        self.assertEqual(result.returncode, 1, result.stdout)
+        self.assertIn("too large to be checked", result.stdout)
+
+    def test_results_that_would_meet_in_one_file(self):
         self.tensors(1, 8, 8, 1, 1, 8)
-        value = np.load(self.folder / "v.npy")
-        value[0, 3, 0, 0] = np.nan
-        np.save(self.folder / "v.npy", value)
-        self.assertEqual(run(self.flags(), cwd=self.folder).returncode, 1)
+        result = run(["attention", "--query", "q.npy", "--key", "k.npy", "--value", "v.npy", "--gradient", "g.npy", "--output",
+                      "./xq.npy", "--gradient-output-prefix", "x"], cwd=self.folder)
+        self.assertEqual((result.returncode, len(result.stderr.splitlines())), (2, 1), result.stderr)
+        self.assertFalse((self.folder / "xq.npy").exists())
 
     def refuse(self, fragments, *extra, gradient=False):
         before = sorted(self.folder.iterdir())
@@ -185,6 +211,9 @@ class AttentionTensors(CommandLineTest):
         self.tensors(1, 8, 8, 1, 1, 8)
         self.refuse(["--tokens", "no effect"], "--tokens", 8)
         self.refuse(["--segment-lengths", "no effect"], "--segment-lengths", 8)
+        self.refuse(["--gradient", "--pass forward"], "--pass", "forward", gradient=True)
+        self.refuse(["--query-position-begin", "no effect"], "--query-position-begin", 3)
+        self.refuse(["--boolean-mask", "empty"], "--boolean-mask", "")
 
 
 if __name__ == "__main__":

@@ -45,6 +45,8 @@ COMMAND_LINES = [
     ("attention: flag without effect", [*ATTENTION, "--kept-blocks", "3"], ["--kept-blocks", "no effect"]),
     ("attention: blocks that are no tiles", [*ATTENTION, "--pattern", "block_sparse", "--block-tokens", "65"], ["block_tokens", "65"]),
     ("attention: dropout of everything", [*ATTENTION, "--dropout", "1"], ["--dropout", "1"]),
+    ("attention: dropout of all but nothing", [*ATTENTION, "--dropout", "0.999999999"], ["--dropout"]),
+    ("attention: more threads than can be", [*ATTENTION, "--threads", "600"], ["--threads", "600", "512"]),
     ("attention: dropout that is no number", [*ATTENTION, "--dropout", "nan"], ["--dropout", "nan"]),
     ("attention: unknown pass", [*ATTENTION, "--pass", "sideways"], ["pass", "sideways", "backward"]),
     ("attention: unknown dtype", [*ATTENTION, "--dtype", "float64"], ["dtype", "float64", "bfloat16"]),
