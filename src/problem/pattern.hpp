@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "problem/attention_problem.hpp"
+#include "problem/token_span.hpp"
 
 namespace ringscale::problem {
 
@@ -68,6 +69,12 @@ std::int64_t admitted_pairs(const Pattern &pattern, Mask mask, std::int64_t quer
 /// The same, summed over all query heads; the work of a layer is 4 head_dim batch times this.
 double admitted_pairs_of_all_heads(const Pattern &pattern, Mask mask, std::int64_t query_tokens,
                                    std::int64_t key_tokens, std::int64_t query_heads);
+
+/// Pairs of two spans of consecutive positions (stride 1), summed over query heads first_head .. first_head + heads - 1
+/// of a layer of `layer_heads`; from four counts of whole beginnings, so constant time and the same limits. Throws
+/// InvalidInput also for spans of another stride and for adaptive blocks.
+double admitted_pairs_of_spans(const Pattern &pattern, Mask mask, const TokenSpan &queries, const TokenSpan &keys,
+                               std::int64_t layer_heads, std::int64_t first_head, std::int64_t heads);
 
 /// The heads [begin, end) of run `group` when `query_heads` are split into `groups` runs.
 struct HeadRun {

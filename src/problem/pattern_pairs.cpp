@@ -177,6 +177,31 @@ std::int64_t admitted_pairs(const Pattern &pattern, Mask mask, std::int64_t quer
   throw InvalidInput("unknown pattern");
 }
 
+double admitted_pairs_of_spans(const Pattern &pattern, Mask mask, const TokenSpan &queries, const TokenSpan &keys,
+                               std::int64_t layer_heads, std::int64_t first_head, std::int64_t heads) {
+  if (queries.stride != 1 || keys.stride != 1) {
+    throw InvalidInput("pairs of a pattern are counted for spans of consecutive tokens only");
+  }
+  if (pattern.kind == PatternKind::block_sparse && pattern.block_sparse.kind == BlockSparseKind::adaptive) {
+    throw InvalidInput("which pairs of two spans adaptive blocks admit only data decides");
+  }
+  const auto beginnings = [&](std::int64_t query_tokens, std::int64_t key_tokens, std::int64_t head) {
+    return query_tokens == 0 || key_tokens == 0
+               ? std::int64_t{0}
+               : admitted_pairs(pattern, mask, query_tokens, key_tokens, layer_heads, head);
+  };
+  const std::int64_t query_end = queries.begin + queries.count;
+  const std::int64_t key_end = keys.begin + keys.count;
+  // Heads differ in dilated patterns only.
+  const std::int64_t counted = pattern.kind == PatternKind::dilated ? heads : 1;
+  double pairs = 0.0;
+  for (std::int64_t head = first_head; head < first_head + counted; ++head) {
+    pairs += static_cast<double>(beginnings(query_end, key_end, head) - beginnings(queries.begin, key_end, head) -
+                                 beginnings(query_end, keys.begin, head) + beginnings(queries.begin, keys.begin, head));
+  }
+  return counted == heads ? pairs : pairs * static_cast<double>(heads);
+}
+
 double admitted_pairs_of_all_heads(const Pattern &pattern, Mask mask, std::int64_t query_tokens,
                                    std::int64_t key_tokens, std::int64_t query_heads) {
   double pairs = 0.0;

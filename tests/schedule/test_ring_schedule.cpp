@@ -118,6 +118,76 @@ TEST(RingSchedule, LargeRingsStayExact) {
   EXPECT_EQ(step_of(problem, 0, 262143).block_owner, 1);
 }
 
+TEST(RingSchedule, HolderAndBlockAreInverses) {
+  for (const Schedule schedule : {Schedule::ring, Schedule::bidirectional_ring, Schedule::double_ring,
+                                  Schedule::all_gather, Schedule::local_only}) {
+    for (const std::int64_t inner : {1, 2, 3, 6}) {
+      RingProblem problem = ring(64, 6, Placement::contiguous, problem::Mask::none, schedule);
+      problem.inner_ring_size = inner;
+      for (std::int64_t lane = 0; lane < 2; ++lane) {
+        for (std::int64_t step = 0; step <= 6; ++step) {
+          for (std::int64_t rank = 0; rank < 6; ++rank) {
+            const std::int64_t owner = block_at(problem, rank, step, lane);
+            ASSERT_EQ(owner < 0 ? rank : holder_of(problem, owner, step, lane), rank) << name(schedule);
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(RingSchedule, PairsOfMeetingsOfPatternsEqualEnumeration) {
+  for (const Placement placement : {Placement::contiguous, Placement::zigzag, Placement::replicated_queries}) {
+    for (const problem::Mask mask : {problem::Mask::none, problem::Mask::causal}) {
+      for (const bool dilated : {false, true}) {
+        RingProblem problem = ring(413, 3, placement, mask);
+        problem.attention.query_heads = 3;
+        problem.attention.kv_heads = 3;
+        problem.pattern_heads = 5;
+        problem.first_pattern_head = 1;
+        problem.pattern.kind = dilated ? problem::PatternKind::dilated : problem::PatternKind::block_sparse;
+        problem.pattern.dilated = {{32, 100, 500}, {1, 2, 3}, problem::DilationConvention::split};
+        problem.pattern.block_sparse.kind = problem::BlockSparseKind::hierarchical;
+        problem.pattern.block_sparse.window_tokens = 64;
+        problem.pattern.block_sparse.stride_blocks = 3;
+        for (std::int64_t query_rank = 0; query_rank < 3; ++query_rank) {
+          for (std::int64_t key_rank = 0; key_rank < 3; ++key_rank) {
+            const problem::TokenSet queries = queries_of(problem, query_rank);
+            const problem::TokenSet keys = keys_of(problem, key_rank);
+            double counted = 0.0;
+            for (std::int64_t head = 1; head < 4; ++head) {
+              for (std::int64_t query = 0; query < queries.count(); ++query) {
+                for (std::int64_t key = 0; key < keys.count(); ++key) {
+                  counted += static_cast<double>(problem::multiplicity(problem.pattern, mask, 5, head,
+                                                                       queries.position(query), keys.position(key)));
+                }
+              }
+            }
+            ASSERT_EQ(pairs_of_meeting(problem, query_rank, key_rank), counted)
+                << name(placement) << (dilated ? " dilated" : " block_sparse");
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(RingSchedule, CombinationsThatMakeNoSenseAreRefused) {
+  RingProblem problem = ring(64, 4, Placement::replicated_queries, problem::Mask::none);
+  problem.moving = Moving::query;
+  EXPECT_THROW(validate(problem), problem::InvalidInput);
+  problem = ring(64, 4, Placement::contiguous, problem::Mask::none, Schedule::double_ring);
+  problem.inner_ring_size = 3;
+  EXPECT_THROW(validate(problem), problem::InvalidInput);
+  problem = ring(640, 4, Placement::striped, problem::Mask::none);
+  problem.pattern.kind = problem::PatternKind::block_sparse;
+  EXPECT_THROW(validate(problem), problem::InvalidInput);
+  problem.placement = Placement::contiguous;
+  EXPECT_NO_THROW(validate(problem));
+  problem.pattern.block_sparse.kind = problem::BlockSparseKind::adaptive;
+  EXPECT_THROW(validate(problem), problem::InvalidInput);
+}
+
 TEST(RingSchedule, WordsRoundTrip) {
   EXPECT_EQ(parse_schedule(name(Schedule::local_only)), Schedule::local_only);
   EXPECT_EQ(parse_placement(name(Placement::striped)), Placement::striped);
