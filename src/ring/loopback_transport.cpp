@@ -30,25 +30,40 @@ void LoopbackNetwork::post(const Handle &message) {
   other->done = true;
 }
 
-void LoopbackTransport::post_receive(int source, std::byte *buffer, std::int64_t bytes, MessageTag tag, const Site &) {
-  posted_.push_back(std::make_shared<LoopbackNetwork::Message>(
-      LoopbackNetwork::Message{source, rank_, tag, buffer, nullptr, bytes, false}));
-  network_.post(posted_.back());
+Ticket LoopbackTransport::post(LoopbackNetwork::Message message) {
+  progress(); // what is done leaves, also where nobody polls
+  const Ticket ticket = ++last_ticket_;
+  posted_.push_back({ticket, std::make_shared<LoopbackNetwork::Message>(message)});
+  network_.post(posted_.back().message);
+  return ticket;
 }
 
-void LoopbackTransport::post_send(int destination, const std::byte *buffer, std::int64_t bytes, MessageTag tag,
-                                  const Site &) {
-  posted_.push_back(std::make_shared<LoopbackNetwork::Message>(
-      LoopbackNetwork::Message{rank_, destination, tag, nullptr, buffer, bytes, false}));
-  network_.post(posted_.back());
+Ticket LoopbackTransport::post_receive(int source, std::byte *buffer, std::int64_t bytes, MessageTag tag,
+                                       const Site &) {
+  return post({source, rank_, tag, buffer, nullptr, bytes, false});
+}
+
+Ticket LoopbackTransport::post_send(int destination, const std::byte *buffer, std::int64_t bytes, MessageTag tag,
+                                    const Site &) {
+  return post({rank_, destination, tag, nullptr, buffer, bytes, false});
 }
 
 bool LoopbackTransport::progress() {
-  std::erase_if(posted_, [](const LoopbackNetwork::Handle &message) { return message->done; });
+  std::erase_if(posted_, [](const Posted &posted) { return posted.message->done; });
   return posted_.empty();
 }
 
-void LoopbackTransport::wait(const Site &site) {
+void LoopbackTransport::wait(std::span<const Ticket> tickets, const Site &site) {
+  progress();
+  const auto missing = std::count_if(posted_.begin(), posted_.end(), [&](const Posted &posted) {
+    return std::find(tickets.begin(), tickets.end(), posted.ticket) != tickets.end();
+  });
+  if (missing > 0) {
+    throw MpiFailure("loopback: " + std::to_string(missing) + " messages never complete at " + describe(site));
+  }
+}
+
+void LoopbackTransport::wait_all(const Site &site) {
   if (!progress()) {
     throw MpiFailure("loopback: " + std::to_string(posted_.size()) + " messages never complete at " + describe(site));
   }

@@ -36,17 +36,25 @@ class LoopbackTransport : public Transport {
 public:
   LoopbackTransport(LoopbackNetwork &network, int rank) : network_(network), rank_(rank) {}
 
-  void post_receive(int source, std::byte *buffer, std::int64_t bytes, MessageTag tag, const Site &site) override;
-  void post_send(int destination, const std::byte *buffer, std::int64_t bytes, MessageTag tag,
-                 const Site &site) override;
+  Ticket post_receive(int source, std::byte *buffer, std::int64_t bytes, MessageTag tag, const Site &site) override;
+  Ticket post_send(int destination, const std::byte *buffer, std::int64_t bytes, MessageTag tag,
+                   const Site &site) override;
   bool progress() override;
   /// Throws MpiFailure when something is missing: in one thread nothing more can arrive while one waits.
-  void wait(const Site &site) override;
+  void wait(std::span<const Ticket> tickets, const Site &site) override;
+  void wait_all(const Site &site) override;
 
 private:
   LoopbackNetwork &network_;
   int rank_;
-  std::vector<LoopbackNetwork::Handle> posted_;
+  Ticket post(LoopbackNetwork::Message message);
+
+  struct Posted {
+    Ticket ticket = 0;
+    LoopbackNetwork::Handle message;
+  };
+  Ticket last_ticket_ = 0;
+  std::vector<Posted> posted_;
 };
 
 } // namespace ringscale::ring

@@ -33,7 +33,7 @@ public:
     transport_.post_send(next_, outgoing_.data(), bytes_, MessageTag::shift, site_);
   }
   void progress() { transport_.progress(); }
-  void finish() { transport_.wait(site_); }
+  void finish() { transport_.wait_all(site_); }
 
 private:
   MpiTransport transport_;

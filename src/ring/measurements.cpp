@@ -81,11 +81,11 @@ std::vector<double> measure_ping_pong(Communicator &communicator, std::int64_t b
     receive();
     if (rank == 0) {
       send(); // the answer's receive is posted already
-      transport.wait(site);
+      transport.wait_all(site);
     } else {
-      transport.wait(site);
+      transport.wait_all(site);
       send();
-      transport.wait(site);
+      transport.wait_all(site);
     }
   };
   std::vector<double> samples;

@@ -144,7 +144,7 @@ void RingRank::finish(std::int64_t step) {
     return;
   }
   const double begin_s = now_s();
-  transport_.wait(site("waiting for the next key/value block", step));
+  transport_.wait_all(site("waiting for the next key/value block", step));
   if (!options_.fault.strikes(FaultKind::skip_hop, rank_, step)) {
     TrackedBuffer<kernels::MemorySpace>::swap_memory(held_block_, incoming_block_);
     BlockHeader header = read_header(held_block_.data());
@@ -178,7 +178,7 @@ void RingRank::finish_return() {
   if (step_of(problem, rank_, last).block_owner == rank_) {
     return;
   }
-  transport_.wait(site("returning blocks to their owners", last));
+  transport_.wait_all(site("returning blocks to their owners", last));
   TrackedBuffer<kernels::MemorySpace>::swap_memory(held_block_, incoming_block_);
   BlockHeader header = read_header(held_block_.data());
   if (header.owner != rank_) {

@@ -85,7 +85,7 @@ TEST(Loopback, AMessageWithoutAPartnerIsAnErrorNotAHang) {
   std::vector<std::byte> from(8, std::byte{5});
   std::vector<std::byte> to(8);
   left.post_receive(1, to.data(), 8, MessageTag::key_value_block, {"test"});
-  EXPECT_THROW(left.wait({"test"}), MpiFailure);
+  EXPECT_THROW(left.wait_all({"test"}), MpiFailure);
   right.post_send(0, from.data(), 8, MessageTag::returning_block, {"test"});
   EXPECT_FALSE(left.progress()) << "another tag must not match";
   right.post_send(0, from.data(), 8, MessageTag::key_value_block, {"test"});
