@@ -208,7 +208,10 @@ std::string OneSidedTransport::describe_outstanding() const {
   }
   for (const Send &send : sends_) {
     text += (text.empty() ? "" : ", ") + std::string("send to rank ") + std::to_string(send.destination) + " (" +
-            std::to_string(send.bytes) + " bytes)";
+            std::to_string(send.bytes) + " bytes" +
+            (send.stage == Stage::waiting_for_address ? ", no address yet)"
+             : send.stage == Stage::putting           ? ", put not finished)"
+                                                      : ", finished, not told)");
   }
   return text;
 }
