@@ -12,8 +12,10 @@ struct GatheredPart {
   std::int64_t bytes = 0;
 };
 
-/// Throws InvalidInput unless there is one part for each rank, none is negative, no two overlap and MPI's 31-bit counts
-/// reach their end.
+/// Throws InvalidInput unless there is one part for each rank, none is negative and no two overlap.
+void require_parts(std::span<const GatheredPart> parts, int ranks);
+
+/// The same, and that MPI's 31-bit counts and offsets reach the end of every part.
 void require_gatherable(std::span<const GatheredPart> parts, int ranks);
 
 } // namespace ringscale::ring

@@ -94,7 +94,7 @@ Ticket LoopbackTransport::post_send(int destination, const std::byte *buffer, st
 
 Ticket LoopbackTransport::post_all_gather(const std::byte *own, std::byte *gathered,
                                           std::span<const GatheredPart> parts, Gathering, const Site &) {
-  require_gatherable(parts, static_cast<int>(parts.size()));
+  require_parts(parts, static_cast<int>(parts.size()));
   ++counters_.gathers;
   for (const GatheredPart &part : parts) {
     counters_.gathered_bytes += part.bytes;

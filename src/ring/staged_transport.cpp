@@ -35,7 +35,7 @@ Ticket StagedTransport::post_send(int destination, const std::byte *buffer, std:
 
 Ticket StagedTransport::post_all_gather(const std::byte *own, std::byte *gathered, std::span<const GatheredPart> parts,
                                         Gathering gathering, const Site &site) {
-  require_gatherable(parts, static_cast<int>(parts.size()));
+  require_parts(parts, static_cast<int>(parts.size()));
   std::int64_t end_bytes = 0;
   Pending pending;
   for (const GatheredPart &part : parts) {
