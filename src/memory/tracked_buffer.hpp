@@ -25,6 +25,12 @@ public:
     ledger.add(purpose, bytes);
   }
 
+  /// A part of memory that several buffers share, which lives as long as the last of them.
+  TrackedBuffer(Ledger &ledger, Purpose purpose, Kokkos::View<std::byte *, MemorySpace> part)
+      : view_(std::move(part)), ledger_(&ledger), purpose_(purpose) {
+    ledger.add(purpose, bytes());
+  }
+
   TrackedBuffer(TrackedBuffer &&other) noexcept
       : view_(std::exchange(other.view_, {})), ledger_(std::exchange(other.ledger_, nullptr)),
         purpose_(other.purpose_) {}

@@ -5,56 +5,43 @@
 
 namespace ringscale::ring {
 
-MpiTransport::MpiTransport(const Communicator &communicator, std::int64_t piece_bytes)
-    : communicator_(communicator), piece_bytes_(piece_bytes) {}
-
 Ticket MpiTransport::post_receive(int source, std::byte *buffer, std::int64_t bytes, MessageTag tag, const Site &site) {
-  const Ticket ticket = ++last_ticket_;
+  const Ticket ticket = next_ticket();
+  count_receive(bytes);
   for (std::int64_t done = 0; done < bytes; done += piece_bytes_) {
-    const int piece = static_cast<int>(std::min(piece_bytes_, bytes - done));
-    MPI_Request request = MPI_REQUEST_NULL;
-    check_mpi(
-        MPI_Irecv(buffer + done, piece, MPI_BYTE, source, static_cast<int>(tag), communicator_.handle(), &request),
-        "MPI_Irecv", site);
-    requests_.add(request, {ticket, true, source, piece, site});
+    const int piece_bytes = static_cast<int>(std::min(piece_bytes_, bytes - done));
+    post({ticket, source, buffer + done, nullptr, piece_bytes, tag, site});
   }
   return ticket;
 }
 
 Ticket MpiTransport::post_send(int destination, const std::byte *buffer, std::int64_t bytes, MessageTag tag,
                                const Site &site) {
-  const Ticket ticket = ++last_ticket_;
+  const Ticket ticket = next_ticket();
+  count_send(bytes);
   for (std::int64_t done = 0; done < bytes; done += piece_bytes_) {
-    const int piece = static_cast<int>(std::min(piece_bytes_, bytes - done));
-    MPI_Request request = MPI_REQUEST_NULL;
-    check_mpi(
-        MPI_Isend(buffer + done, piece, MPI_BYTE, destination, static_cast<int>(tag), communicator_.handle(), &request),
-        "MPI_Isend", site);
-    requests_.add(request, {ticket, false, destination, piece, site});
+    const int piece_bytes = static_cast<int>(std::min(piece_bytes_, bytes - done));
+    post({ticket, destination, nullptr, buffer + done, piece_bytes, tag, site});
   }
   return ticket;
 }
 
-bool MpiTransport::progress() {
-  requests_.poll();
-  return requests_.empty();
-}
-
-void MpiTransport::wait(std::span<const Ticket> tickets, const Site &site) {
-  if (!requests_.holds_any(tickets)) {
-    return;
+void MpiTransport::start(const Piece &piece) {
+  MPI_Request request = MPI_REQUEST_NULL;
+  const int tag = static_cast<int>(piece.tag);
+  if (piece.is_receive()) {
+    check_mpi(MPI_Irecv(piece.receive_buffer, piece.bytes, MPI_BYTE, piece.peer, tag, communicator_.handle(), &request),
+              "MPI_Irecv", piece.site);
+  } else {
+    check_mpi(MPI_Isend(piece.send_buffer, piece.bytes, MPI_BYTE, piece.peer, tag, communicator_.handle(), &request),
+              "MPI_Isend", piece.site);
   }
-  wait_until(
-      [&] {
-        requests_.poll();
-        return !requests_.holds_any(tickets);
-      },
-      communicator_.deadline_s(), communicator_.wait_mode(), site, [this] { return requests_.describe_outstanding(); });
+  count_request();
+  requests_.add(request, piece.operation());
 }
 
-void MpiTransport::wait_all(const Site &site) {
-  wait_until([this] { return progress(); }, communicator_.deadline_s(), communicator_.wait_mode(), site,
-             [this] { return requests_.describe_outstanding(); });
+RequestSet::Operation MpiTransport::Piece::operation() const {
+  return {ticket, is_receive() ? RequestSet::Kind::receive : RequestSet::Kind::send, peer, bytes, site, nullptr, {}};
 }
 
 } // namespace ringscale::ring

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "memory/closed_form.hpp"
+#include "ring/exchange.hpp"
 #include "ring/fault.hpp"
 #include "schedule/process_grid.hpp"
 #include "schedule/ring_schedule.hpp"
@@ -36,6 +37,10 @@ struct RingOptions {
   int repetitions = 5;
   double deadline_s = 300.0;
   bool poll_progress = true;
+  Exchange exchange = Exchange::nonblocking;
+  bool collective = false; ///< all_gather by MPI's collective instead of messages between pairs
+  Gathering gathering = Gathering::nonblocking;
+  bool stage_on_host = false; ///< messages through host memory, for an MPI that cannot read a device's
   bool verify = true;
   bool poison_buffers = false; ///< fills every buffer with NaN when it falls free, so that stale data is seen
   std::uint64_t seed = 1;

@@ -52,9 +52,21 @@ RingRank::RingRank(const RingOptions &options, std::int64_t rank, Transport &tra
   const std::int64_t result = has_results(problem) ? memory::result_buffer_bytes(problem) : 0;
   const schedule::BufferCounts counts = buffer_counts(problem, rank);
 
-  blocks_.emplace_back(ledger, queries_move() ? Purpose::query : Purpose::key_value, "own_block", block);
-  for (std::int64_t buffer = 1; buffer < counts.block_buffers; ++buffer) {
-    blocks_.emplace_back(ledger, Purpose::communication, "block", block);
+  // An all-gather fills all blocks at once, so they lie one after the other.
+  const bool together = problem.schedule == schedule::Schedule::all_gather;
+  const Kokkos::View<std::byte *, kernels::MemorySpace> all(
+      Kokkos::view_alloc(Kokkos::WithoutInitializing, std::string("ringscale::gathered_blocks")),
+      static_cast<std::size_t>(together ? counts.block_buffers * block : 0));
+  for (std::int64_t buffer = 0; buffer < counts.block_buffers; ++buffer) {
+    const Purpose own = queries_move() ? Purpose::query : Purpose::key_value;
+    const Purpose purpose = buffer == 0 ? own : Purpose::communication;
+    if (together) {
+      const auto begin = static_cast<std::size_t>(buffer * block);
+      blocks_.emplace_back(ledger, purpose,
+                           Kokkos::subview(all, std::pair(begin, begin + static_cast<std::size_t>(block))));
+    } else {
+      blocks_.emplace_back(ledger, purpose, buffer == 0 ? "own_block" : "block", block);
+    }
   }
   for (std::int64_t buffer = 0; buffer < memory::copy_buffer_count(problem); ++buffer) {
     copies_.emplace_back(ledger, Purpose::communication, "copied_block", block);

@@ -111,6 +111,7 @@ private:
   void poll();
 
   void post_blocks(const schedule::RankStep &plan, std::int64_t step);
+  void gather_blocks(std::int64_t step);
   void post_results(const schedule::RankStep &plan, std::int64_t step);
   void take_blocks(const schedule::RankStep &plan, std::int64_t step);
   void take_results(const schedule::RankStep &plan, std::int64_t step);

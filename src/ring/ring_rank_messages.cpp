@@ -36,7 +36,11 @@ void RingRank::start(std::int64_t step) {
   strike_before(step);
   const double begin_s = now_s();
   const RankStep &plan = plan_.steps[static_cast<std::size_t>(step)];
-  post_blocks(plan, step);
+  if (options_.collective) {
+    gather_blocks(step);
+  } else {
+    post_blocks(plan, step);
+  }
   post_results(plan, step);
   times_.exposed_communication_s += now_s() - begin_s;
 }
@@ -70,6 +74,24 @@ void RingRank::post_blocks(const RankStep &plan, std::int64_t step) {
                                                     parts[part].bytes, block_tag(message.channel, part), here)});
     }
   }
+}
+
+void RingRank::gather_blocks(std::int64_t step) {
+  const RingProblem &problem = options_.problem;
+  if (step > 0 || problem.ring_size == 1) {
+    return;
+  }
+  // The block of rank r - s is the s-th that rank r meets, and so lies in its buffer s.
+  std::vector<GatheredPart> parts(static_cast<std::size_t>(problem.ring_size));
+  for (const RankStep &one : plan_.steps) {
+    for (const schedule::Meeting &meeting : one.meetings) {
+      parts[static_cast<std::size_t>(meeting.owner)] = {meeting.buffer * blocks_.front().bytes(),
+                                                        block_bytes(problem, meeting.owner)};
+    }
+  }
+  const Buffer &own = blocks_.front();
+  travelling_.push_back({0, transport_.post_all_gather(own.data(), own.data(), parts, options_.gathering,
+                                                       site("gathering all blocks", step))});
 }
 
 void RingRank::post_results(const RankStep &plan, std::int64_t step) {
