@@ -53,9 +53,9 @@ void validate(const RingOptions &options) {
   const bool plain = problem.pattern.kind == problem::PatternKind::dense && !has_results(problem);
   require(options.softmax == SoftmaxRule::online || (plain && options.kernel == memory::KernelKind::streamed),
           "softmax per_chunk is a control of the dense forward pass with moving key_value and the streamed kernel");
-  require(!options.collective || (problem.schedule == schedule::Schedule::all_gather &&
-                                  problem.hops == schedule::Hops::all &&
-                                  problem.layout == schedule::MessageLayout::stored_packed),
+  require(!options.collective ||
+              (problem.schedule == schedule::Schedule::all_gather && problem.hops == schedule::Hops::all &&
+               problem.layout == schedule::MessageLayout::stored_packed),
           "collective goes with schedule all_gather, hops all and message layout stored_packed");
   const bool apart = problem.layout == schedule::MessageLayout::separate;
   require(options.kernel == memory::KernelKind::streamed || (plain && !apart),

@@ -42,6 +42,7 @@ struct RingOptions {
   Gathering gathering = Gathering::nonblocking;
   bool stage_on_host = false; ///< messages through host memory, for an MPI that cannot read a device's
   bool verify = true;
+  bool messages_only = false;  ///< also times the messages without computing, for the hidden fraction
   bool poison_buffers = false; ///< fills every buffer with NaN when it falls free, so that stale data is seen
   std::uint64_t seed = 1;
   TensorOrigin origin;

@@ -19,7 +19,6 @@ inline constexpr double sampled_rows_flop = 4e9;
 /// Rows of `tokens` that are compared: all while their reference work is at most all_rows_flop, else the first and last
 /// row of every span and a sample drawn by the seed, ascending. Never fewer than 8 where there are.
 std::vector<std::int64_t> rows_to_check(const RingOptions &options, std::int64_t rank, const problem::TokenSet &tokens);
-std::vector<std::int64_t> rows_to_check(const RingOptions &options, std::int64_t rank);
 
 /// What one rank's comparison with the reference found.
 struct RowCheck {
@@ -36,8 +35,9 @@ problem::ErrorBound ring_error_bound(const RingOptions &options);
 /// Compares `output` and `log_sum_exp`, one rank's buffers, with attention in double precision over all keys, which
 /// are made anew from the seed and never taken from a message. The per_chunk rule defines no log-sum-exp; only its
 /// output is compared. options.problem is the ring's share of the layer.
-RowCheck check_rows(const RingOptions &options, std::int64_t rank, kernels::ConstTensor4 output,
-                    kernels::ConstTensor3 log_sum_exp);
+/// `queries` are the tokens of the tensors' rows; an empty log_sum_exp is not compared. `rank` only chooses the sample.
+RowCheck check_rows(const RingOptions &options, std::int64_t rank, const problem::TokenSet &queries,
+                    kernels::ConstTensor4 output, kernels::ConstTensor3 log_sum_exp);
 
 /// Gradients of one rank, and what they were compared with.
 struct GradientCheck {
@@ -54,8 +54,9 @@ bool computes_joint_rows(const RingOptions &options);
 
 /// Compares one rank's gradients with those of the definition (LayerReference), for the same rows as check_rows of
 /// queries and of keys. `rows` are the joint rows of the ring's share of the layer.
-GradientCheck check_gradients(const RingOptions &options, std::int64_t rank, const LayerReference &reference,
-                              const JointRows &rows, kernels::ConstTensor4 query_gradient,
-                              kernels::ConstTensor4 key_gradient, kernels::ConstTensor4 value_gradient);
+GradientCheck check_gradients(const RingOptions &options, std::int64_t rank, const problem::TokenSet &queries,
+                              const problem::TokenSet &keys, const LayerReference &reference, const JointRows &rows,
+                              kernels::ConstTensor4 query_gradient, kernels::ConstTensor4 key_gradient,
+                              kernels::ConstTensor4 value_gradient);
 
 } // namespace ringscale::ring
