@@ -188,7 +188,7 @@ TEST(Exchange, AMessageOfTheWrongLengthIsAnErrorWithEach) {
     for (const auto &[sent_bytes, posted_bytes] : {std::pair(48, 64), std::pair(64, 48)}) {
       on_first_ranks(2, [&, sent = sent_bytes, posted = posted_bytes](Communicator &pair) {
         const auto transport = make_transport(exchange, pair);
-        std::vector<std::byte> buffer(64);
+        std::vector<std::byte> buffer(64, static_cast<std::byte>(pair.rank()));
         const Site site = ring_site(pair, "wrong length", 4);
         if (pair.rank() == 0) {
           transport->post_send(1, buffer.data(), sent, MessageTag::ping, site);
@@ -204,6 +204,9 @@ TEST(Exchange, AMessageOfTheWrongLengthIsAnErrorWithEach) {
               EXPECT_THAT(failure.what(), testing::HasSubstr("48 bytes instead of 64"));
             }
           }
+          EXPECT_TRUE(
+              std::all_of(buffer.begin() + 48, buffer.end(), [](std::byte byte) { return byte == std::byte{1}; }))
+              << name(exchange) << " wrote past the end";
         }
       });
     }
@@ -285,6 +288,48 @@ TEST(AllGather, EveryRankGetsUnevenPartsWithEach) {
       }
     }
     EXPECT_EQ(transport->counters().gathers, 4);
+  }
+}
+
+TEST(PersistentExchange, RequestsDifferByTagAndPeer) {
+  PersistentTransport transport(world());
+  const Site site = ring_site(world(), "persistent");
+  const int size = world().size();
+  std::vector<std::byte> from = bytes_of(8, world().rank(), 100);
+  std::vector<std::byte> into(100);
+  const auto shift_by = [&](int ranks, MessageTag tag) {
+    transport.post_receive((world().rank() + size - ranks) % size, into.data(), 100, tag, site);
+    transport.post_send((world().rank() + ranks) % size, from.data(), 100, tag, site);
+    transport.wait_all(site);
+    EXPECT_TRUE(into == bytes_of(8, (world().rank() + size - ranks) % size, 100));
+  };
+  shift_by(1, MessageTag::shift);
+  shift_by(1, tagged(MessageTag::shift, 1));
+  EXPECT_EQ(transport.counters().requests_created, 4);
+  shift_by(0, MessageTag::shift); // to oneself
+  EXPECT_EQ(transport.counters().requests_created, size > 1 ? 6 : 4);
+  shift_by(1, MessageTag::shift);
+  EXPECT_EQ(transport.counters().requests_created, size > 1 ? 6 : 4);
+}
+
+TEST(AllGather, ABlockingOneMovesOnlyInAWait) {
+  std::vector<GatheredPart> parts;
+  for (int rank = 0; rank < world().size(); ++rank) {
+    parts.push_back({rank, 1});
+  }
+  for (const Gathering gathering : {Gathering::nonblocking, Gathering::blocking}) {
+    const auto transport = make_transport(Exchange::nonblocking, world());
+    std::vector<std::byte> gathered(parts.size());
+    const std::byte own{1};
+    const Ticket ticket = transport->post_all_gather(&own, gathered.data(), parts, gathering, {"all-gather"});
+    for (int turn = 0; turn < 50; ++turn) {
+      transport->progress();
+      world().barrier();
+    }
+    EXPECT_EQ(transport->progress(), gathering == Gathering::nonblocking);
+    EXPECT_EQ(gathered == std::vector<std::byte>(parts.size(), own), gathering == Gathering::nonblocking);
+    transport->wait({{ticket}}, {"all-gather"});
+    EXPECT_EQ(gathered, std::vector<std::byte>(parts.size(), own));
   }
 }
 

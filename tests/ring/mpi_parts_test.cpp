@@ -157,7 +157,12 @@ TEST(Measurements, GiveTheAskedNumberOfPositiveSamples) {
   world().barrier();
   on_first_ranks(2, [&](Communicator &ring) {
     expect_samples(measure_step_fixed(ring, repetitions), "fixed step");
-    expect_samples(measure_shift(ring, 4096, repetitions), "shift");
+    for (const Exchange exchange : every_exchange) {
+      expect_samples(measure_shift(ring, 4096, repetitions, exchange), "shift");
+    }
+    expect_samples(measure_all_gather(ring, 4096, repetitions), "all-gather");
+    expect_samples(measure_all_gather(ring, 4096, repetitions, Gathering::blocking), "blocking all-gather");
+    EXPECT_THROW(measure_all_gather(ring, 0, repetitions), problem::InvalidInput);
     tile.kernel = memory::KernelKind::streamed;
     const OverlapMeasurement overlap = measure_overlap(ring, tile, 100000, repetitions);
     expect_samples(overlap.communication_s, "communication alone");
