@@ -12,18 +12,6 @@ using problem::AttentionProblem;
 using problem::TokenSet;
 using schedule::RingProblem;
 
-namespace {
-
-TokenSet queries_of(const RingProblem &problem, std::int64_t rank) {
-  return query_tokens(problem.placement, problem.attention.tokens, problem.ring_size, rank);
-}
-
-TokenSet keys_of(const RingProblem &problem, std::int64_t owner) {
-  return key_tokens(problem.placement, problem.attention.tokens, problem.ring_size, owner);
-}
-
-} // namespace
-
 RingCosts::RingCosts(const machine::Machine &machine, const SimulationOptions &options)
     : options_(options), classes_(options.problem), tile_time_(machine, options.dtype), merge_(machine.merge) {
   if (options.kernel != memory::KernelKind::streamed) {
