@@ -46,38 +46,6 @@ void add_file_flags(CLI::App &verb, AttentionFlags &flags) {
       ->group(group);
 }
 
-void add_pattern_flags(CLI::App &verb, AttentionFlags &flags) {
-  problem::Pattern &pattern = flags.options.pattern;
-  problem::BlockSparsePattern &sparse = pattern.block_sparse;
-  const std::string group = "Pattern";
-  verb.add_option("--mask", flags.mask, "none or causal")->capture_default_str()->group(group);
-  verb.add_option("--pattern", flags.pattern, "dense, dilated or block_sparse")->capture_default_str()->group(group);
-  verb.add_option("--segment-lengths", pattern.dilated.segment_lengths, "dilated: tokens of a segment, one a group")
-      ->delimiter(',')
-      ->group(group);
-  verb.add_option("--dilation-rates", pattern.dilated.dilation_rates, "dilated: every how many tokens, one a group")
-      ->delimiter(',')
-      ->group(group);
-  verb.add_option("--dilation-convention", flags.dilation_convention, "dilated: split, longnet or longnet_blocked")
-      ->capture_default_str()
-      ->group(group);
-  verb.add_option("--block-sparse", flags.block_sparse, "block_sparse: local_window, dilated, hierarchical or adaptive")
-      ->capture_default_str()
-      ->group(group);
-  verb.add_option("--block-tokens", sparse.block_tokens, "block_sparse: tokens of a block")
-      ->capture_default_str()
-      ->group(group);
-  verb.add_option("--window-tokens", sparse.window_tokens, "block_sparse: reach to either side of the own block")
-      ->capture_default_str()
-      ->group(group);
-  verb.add_option("--stride-blocks", sparse.stride_blocks, "block_sparse dilated, hierarchical: every how many blocks")
-      ->capture_default_str()
-      ->group(group);
-  verb.add_option("--kept-blocks", sparse.kept_blocks, "block_sparse adaptive: blocks kept of each row of blocks")
-      ->capture_default_str()
-      ->group(group);
-}
-
 bool given(const AttentionFlags &flags, const std::string &flag) {
   for (const std::string &each : flags.flags_given) {
     if (each == flag) {
@@ -87,8 +55,9 @@ bool given(const AttentionFlags &flags, const std::string &flag) {
   return false;
 }
 
-/// A flag that would be ignored is an error: it would make a figure that is not what the command line says.
-void refuse_flags_without_effect(const AttentionFlags &flags, const problem::Pattern &pattern) {
+/// A flag that would be ignored is an error: it would make a figure that is not what the command line says. Flags of
+/// the pattern are refused by its own resolve.
+void refuse_flags_without_effect(const AttentionFlags &flags) {
   const auto refuse = [&](std::initializer_list<const char *> names, bool used, const std::string &needs) {
     for (const char *name : names) {
       if (!used && given(flags, name)) {
@@ -96,20 +65,8 @@ void refuse_flags_without_effect(const AttentionFlags &flags, const problem::Pat
       }
     }
   };
-  using problem::BlockSparseKind;
-  using problem::PatternKind;
-  const bool dilated = pattern.kind == PatternKind::dilated;
-  const bool sparse = pattern.kind == PatternKind::block_sparse;
-  const BlockSparseKind kind = pattern.block_sparse.kind;
   refuse({"--tokens", "--key-tokens", "--batch", "--query-heads", "--kv-heads", "--head-dim", "--dtype"},
          !flags.options.files.given(), "with --query: the files say shapes and dtype");
-  refuse({"--segment-lengths", "--dilation-rates", "--dilation-convention"}, dilated, "without --pattern dilated");
-  refuse({"--block-sparse", "--block-tokens"}, sparse, "without --pattern block_sparse");
-  refuse({"--window-tokens"}, sparse && kind != BlockSparseKind::adaptive,
-         "without --pattern block_sparse, and not with --block-sparse adaptive");
-  refuse({"--stride-blocks"}, sparse && (kind == BlockSparseKind::dilated || kind == BlockSparseKind::hierarchical),
-         "without --block-sparse dilated or hierarchical");
-  refuse({"--kept-blocks"}, sparse && kind == BlockSparseKind::adaptive, "without --block-sparse adaptive");
   refuse({"--repetitions"}, flags.options.benchmark, "without --benchmark");
   refuse({"--query-position-begin"}, flags.mask == "causal" || flags.options.dropout_probability > 0.0,
          "without --mask causal or --dropout");
@@ -121,7 +78,9 @@ void add_attention_flags(CLI::App &verb, AttentionFlags &flags) {
   verb.add_flag("--list", flags.list, "List the kernels with their work, references and controls, and end");
   add_shape_flags(verb, flags);
   add_file_flags(verb, flags);
-  add_pattern_flags(verb, flags);
+  const std::string pattern_group = "Pattern";
+  verb.add_option("--mask", flags.mask, "none or causal")->capture_default_str()->group(pattern_group);
+  add_pattern_flags(verb, flags.pattern, pattern_group);
   verb.add_option("--query-position-begin", flags.options.query_position_begin,
                   "Position of the first query under a causal mask; keys begin at 0")
       ->capture_default_str();
@@ -142,11 +101,9 @@ AttentionOptions resolve(const AttentionFlags &flags, std::uint64_t seed) {
   options.problem.mask = problem::parse_mask(flags.mask);
   options.problem.dtype = problem::parse_dtype(flags.dtype);
   options.kernel = memory::parse_kernel(flags.kernel);
-  options.pattern.kind = problem::parse_pattern_kind(flags.pattern);
-  options.pattern.dilated.convention = problem::parse_dilation_convention(flags.dilation_convention);
-  options.pattern.block_sparse.kind = problem::parse_block_sparse_kind(flags.block_sparse);
+  options.pattern = resolve(flags.pattern);
   options.pass = options.files.output_gradient.empty() ? parse_pass(flags.pass) : Pass::backward;
-  refuse_flags_without_effect(flags, options.pattern);
+  refuse_flags_without_effect(flags);
   if (!options.files.output_gradient.empty() && given(flags, "--pass") && parse_pass(flags.pass) == Pass::forward) {
     throw problem::InvalidInput("--gradient asks for the backward pass, --pass forward for the other");
   }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "drivers/attention/options.hpp"
+#include "drivers/pattern_flags.hpp"
 
 namespace CLI {
 class App;
@@ -22,9 +23,7 @@ struct AttentionFlags {
   std::string dtype = "float32";
   std::string kernel = "streamed";
   std::string pass = "forward";
-  std::string pattern = "dense";
-  std::string dilation_convention = "split";
-  std::string block_sparse = "local_window";
+  PatternFlags pattern;
   int threads = 1;
   bool list = false;
   std::vector<std::string> flags_given; ///< every flag of the command line, to refuse those without effect

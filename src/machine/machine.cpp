@@ -55,16 +55,13 @@ private:
   std::string where_;
 };
 
-void check_tiles(const TileTable &table, const Checker &check) {
-  check.require(table.query_heads >= 1, "tiles.query_heads", "must be at least 1");
-  check.require(table.kv_heads >= 1, "tiles.kv_heads", "must be at least 1");
+void check_samples(const std::vector<TileSample> &samples, const std::string &field, const Checker &check) {
   std::set<std::int64_t> head_dims;
-  for (const TileSample &sample : table.samples) {
-    check.require(sample.query_tokens >= 1 && sample.key_tokens >= 1 && sample.head_dim >= 1, "tiles.samples",
+  for (const TileSample &sample : samples) {
+    check.require(sample.query_tokens >= 1 && sample.key_tokens >= 1 && sample.head_dim >= 1, field,
                   "has a sample without tokens or head_dim");
-    check.require(std::isfinite(sample.time_s) && sample.time_s > 0.0, "tiles.samples",
-                  "has a time_s that is not above 0");
-    check.require(sample.mask == problem::Mask::none || sample.query_tokens == sample.key_tokens, "tiles.samples",
+    check.require(std::isfinite(sample.time_s) && sample.time_s > 0.0, field, "has a time_s that is not above 0");
+    check.require(sample.mask == problem::Mask::none || sample.query_tokens == sample.key_tokens, field,
                   "has a causal sample whose query_tokens and key_tokens differ");
     head_dims.insert(sample.head_dim);
   }
@@ -72,18 +69,25 @@ void check_tiles(const TileTable &table, const Checker &check) {
     std::set<std::int64_t> queries;
     std::set<std::int64_t> keys;
     std::set<std::pair<std::int64_t, std::int64_t>> points;
-    for (const TileSample &sample : table.samples) {
+    for (const TileSample &sample : samples) {
       if (sample.head_dim == head_dim && sample.mask == problem::Mask::none) {
         queries.insert(sample.query_tokens);
         keys.insert(sample.key_tokens);
-        check.require(points.emplace(sample.query_tokens, sample.key_tokens).second, "tiles.samples",
+        check.require(points.emplace(sample.query_tokens, sample.key_tokens).second, field,
                       "has " + std::to_string(sample.query_tokens) + " x " + std::to_string(sample.key_tokens) +
                           " tokens twice for head_dim " + std::to_string(head_dim));
       }
     }
-    check.require(!points.empty() && points.size() == queries.size() * keys.size(), "tiles.samples",
+    check.require(!points.empty() && points.size() == queries.size() * keys.size(), field,
                   "is no full grid of query_tokens x key_tokens for head_dim " + std::to_string(head_dim));
   }
+}
+
+void check_tiles(const TileTable &table, const Checker &check) {
+  check.require(table.query_heads >= 1, "tiles.query_heads", "must be at least 1");
+  check.require(table.kv_heads >= 1, "tiles.kv_heads", "must be at least 1");
+  check_samples(table.samples, "tiles.samples", check);
+  check_samples(table.backward_samples, "tiles.backward_samples", check);
 }
 
 void check_roofline(const Roofline &roofline, const Checker &check) {

@@ -32,6 +32,7 @@ struct TileTable {
   std::int64_t query_heads = 0; ///< of all samples; time is proportional to batch x query_heads
   std::int64_t kv_heads = 0;
   std::vector<TileSample> samples;
+  std::vector<TileSample> backward_samples; ///< of the backward pass, the same kind of grid; empty: not measured
 };
 
 /// Arithmetic of one element type on a device that cannot be calibrated here.

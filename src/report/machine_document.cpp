@@ -32,9 +32,9 @@ Json device_to_json(const machine::DeviceNumbers &device) {
   return {{"memory_bytes", to_json(device.memory_bytes)}, {"peak_flop_per_s", to_json(device.peak_flop_per_s)}};
 }
 
-Json tiles_to_json(const machine::TileTable &table) {
+Json samples_to_json(const std::vector<machine::TileSample> &tiles) {
   Json samples = Json::array();
-  for (const machine::TileSample &sample : table.samples) {
+  for (const machine::TileSample &sample : tiles) {
     samples.push_back({{"query_tokens", sample.query_tokens},
                        {"key_tokens", sample.key_tokens},
                        {"head_dim", sample.head_dim},
@@ -42,14 +42,21 @@ Json tiles_to_json(const machine::TileTable &table) {
                        {"time_s", sample.time_s},
                        {"samples_s", sample.samples_s}});
   }
-  return {{"query_heads", table.query_heads}, {"kv_heads", table.kv_heads}, {"samples", samples}};
+  return samples;
 }
 
-machine::TileTable read_tiles(const ObjectReader &object) {
-  machine::TileTable table;
-  table.query_heads = object.integer("query_heads", 1, most);
-  table.kv_heads = object.integer("kv_heads", 1, most);
-  for (const ObjectReader &entry : object.objects("samples")) {
+Json tiles_to_json(const machine::TileTable &table) {
+  Json object = {
+      {"query_heads", table.query_heads}, {"kv_heads", table.kv_heads}, {"samples", samples_to_json(table.samples)}};
+  if (!table.backward_samples.empty()) {
+    object["backward_samples"] = samples_to_json(table.backward_samples);
+  }
+  return object;
+}
+
+std::vector<machine::TileSample> read_samples(const ObjectReader &object, const std::string &key) {
+  std::vector<machine::TileSample> samples;
+  for (const ObjectReader &entry : object.objects(key)) {
     machine::TileSample sample;
     sample.query_tokens = entry.integer("query_tokens", 1, most);
     sample.key_tokens = entry.integer("key_tokens", 1, most);
@@ -58,7 +65,18 @@ machine::TileTable read_tiles(const ObjectReader &object) {
     sample.time_s = entry.number("time_s");
     sample.samples_s = entry.numbers("samples_s");
     entry.finish();
-    table.samples.push_back(std::move(sample));
+    samples.push_back(std::move(sample));
+  }
+  return samples;
+}
+
+machine::TileTable read_tiles(const ObjectReader &object) {
+  machine::TileTable table;
+  table.query_heads = object.integer("query_heads", 1, most);
+  table.kv_heads = object.integer("kv_heads", 1, most);
+  table.samples = read_samples(object, "samples");
+  if (object.has("backward_samples")) {
+    table.backward_samples = read_samples(object, "backward_samples");
   }
   object.finish();
   return table;

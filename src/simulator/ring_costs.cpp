@@ -8,24 +8,10 @@
 
 namespace ringscale::simulator {
 
-using problem::AttentionProblem;
-using problem::TokenSet;
 using schedule::RingProblem;
 
-namespace {
-
-TokenSet queries_of(const RingProblem &problem, std::int64_t rank) {
-  return query_tokens(problem.placement, problem.attention.tokens, problem.ring_size, rank);
-}
-
-TokenSet keys_of(const RingProblem &problem, std::int64_t owner) {
-  return key_tokens(problem.placement, problem.attention.tokens, problem.ring_size, owner);
-}
-
-} // namespace
-
 RingCosts::RingCosts(const machine::Machine &machine, const SimulationOptions &options)
-    : options_(options), classes_(options.problem), tile_time_(machine, options.dtype), merge_(machine.merge) {
+    : options_(options), classes_(options.problem), meeting_work_(machine, options.problem, options.dtype) {
   if (options.kernel != memory::KernelKind::streamed) {
     throw problem::InvalidInput("kernel materialised: machine files hold times of the streamed kernel; simulate that");
   }
@@ -45,47 +31,8 @@ void RingCosts::set_free_terms(const machine::Machine &machine) {
 
 WorkSeconds RingCosts::work_of(std::int64_t rank, std::int64_t step) {
   const RingProblem &problem = options_.problem;
-  const AttentionProblem &attention = problem.attention;
-  const TokenSet queries = queries_of(problem, rank);
-  const TokenSet keys = keys_of(problem, schedule::step_of(problem, rank, step).block_owner);
-  WorkSeconds work;
-  double rows_merged = 0.0;
-  for (int query_span = 0; query_span < queries.span_count(); ++query_span) {
-    for (int key_span = 0; key_span < keys.span_count(); ++key_span) {
-      const problem::TokenSpan &query = queries.span(query_span);
-      const problem::TokenSpan &key = keys.span(key_span);
-      const double pairs = span_pairs(query, key);
-      if (!(pairs > 0.0)) {
-        continue;
-      }
-      const machine::TileWork tile{attention.batch,
-                                   attention.query_heads,
-                                   attention.kv_heads,
-                                   attention.head_dim,
-                                   query.count,
-                                   key.count,
-                                   pairs};
-      work.tile_s += tile_time_(tile);
-      if (extrapolation_.empty()) {
-        extrapolation_ = tile_time_.extrapolation(tile);
-      }
-      // The first block met replaces what was there; every later one is merged.
-      rows_merged += step == 0 && key_span == 0 ? 0.0 : static_cast<double>(query.count);
-    }
-  }
-  if (!merge_.fused && rows_merged > 0.0) {
-    const double elements = rows_merged * static_cast<double>(attention.batch * attention.query_heads) *
-                            static_cast<double>(attention.head_dim + 1);
-    work.merge_s = merge_.fixed_s.value + merge_.per_element_s.value * elements;
-  }
-  return work;
-}
-
-double RingCosts::span_pairs(const problem::TokenSpan &queries, const problem::TokenSpan &keys) const {
-  if (options_.problem.attention.mask == problem::Mask::none) {
-    return static_cast<double>(queries.count) * static_cast<double>(keys.count);
-  }
-  return static_cast<double>(problem::admitted_pairs(queries, keys, problem::Mask::causal));
+  const std::int64_t owner = schedule::step_of(problem, rank, step).block_owner;
+  return meeting_work_.dense(schedule::queries_of(problem, rank), schedule::keys_of(problem, owner), step == 0);
 }
 
 void RingCosts::find_work() {
@@ -163,7 +110,7 @@ void RingCosts::find_hops(const machine::Machine &machine) {
   const double payload =
       static_cast<double>(memory::block_buffer_bytes(problem, footprint) - memory::block_header_bytes);
   hop_bytes_ = static_cast<double>(memory::block_header_bytes) +
-               payload * static_cast<double>(tile_time_.element_bytes()) /
+               payload * static_cast<double>(element_bytes()) /
                    static_cast<double>(problem::storage_bytes(problem.attention.dtype));
   link_period_ = machine::link_period(machine, ring_size());
   const auto hop_between = [&](std::int64_t from, std::int64_t to) {

@@ -6,19 +6,12 @@
 #include <vector>
 
 #include "machine/machine.hpp"
-#include "machine/tile_time.hpp"
 #include "memory/closed_form.hpp"
+#include "simulator/meeting_work.hpp"
 #include "simulator/simulation.hpp"
 #include "simulator/step_classes.hpp"
 
 namespace ringscale::simulator {
-
-/// Seconds of one step's work of a rank, before its speed and jitter.
-struct WorkSeconds {
-  double tile_s = 0.0;
-  double merge_s = 0.0; ///< 0 for the first block and for blocks without admitted pairs, and when fused
-  double total() const { return tile_s + merge_s; }
-};
 
 /// What everything in a ring costs in seconds on a machine: work by class, hops by link, fixed terms.
 class RingCosts {
@@ -62,22 +55,20 @@ public:
   }
 
   double hop_bytes() const { return hop_bytes_; }
-  const std::string &dtype() const { return tile_time_.dtype(); }
-  std::int64_t element_bytes() const { return tile_time_.element_bytes(); }
+  const std::string &dtype() const { return meeting_work_.forward_tile().dtype(); }
+  std::int64_t element_bytes() const { return meeting_work_.forward_tile().element_bytes(); }
   /// What lies outside the calibrated range; empty when nothing does.
-  const std::string &extrapolation() const { return extrapolation_; }
+  const std::string &extrapolation() const { return meeting_work_.extrapolation(); }
 
 private:
   WorkSeconds work_of(std::int64_t rank, std::int64_t step);
-  double span_pairs(const problem::TokenSpan &queries, const problem::TokenSpan &keys) const;
   void find_work();
   void find_hops(const machine::Machine &machine);
   void find_core_sharing(const machine::Machine &machine);
 
   SimulationOptions options_;
   StepClasses classes_;
-  machine::TileTime tile_time_;
-  machine::MergeCost merge_;
+  MeetingWork meeting_work_;
   std::vector<WorkSeconds> class_work_;
   std::vector<WorkSeconds> owner_work_; ///< replicated queries under a causal mask
   std::vector<double> step_factor_;     ///< shared cores: by step
@@ -90,7 +81,6 @@ private:
   std::int64_t link_period_ = 1;
   std::int64_t hop_period_ = 1;
   std::vector<double> hop_by_place_; ///< [0]: into rank 0; [1 + i]: into ranks of place i in the period
-  std::string extrapolation_;
 };
 
 } // namespace ringscale::simulator

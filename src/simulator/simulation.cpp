@@ -9,6 +9,8 @@
 #include "problem/invalid_input.hpp"
 #include "simulator/breakdown.hpp"
 #include "simulator/engines.hpp"
+#include "simulator/plan_simulation.hpp"
+#include "simulator/simulation_summary.hpp"
 
 namespace ringscale::simulator {
 
@@ -17,7 +19,6 @@ using problem::InvalidInput;
 namespace {
 
 constexpr int blocked_tick_bits = 19;
-constexpr int finest_tick_bits = 40;
 /// (rank, step) pairs above which a run would take a quarter of an hour or more on two cores.
 constexpr double most_steps_computed = 1.0e13;
 constexpr std::int64_t most_unfolded_ranks = std::int64_t{1} << 26;
@@ -27,11 +28,6 @@ void require_share(const char *field, double value, double high) {
     throw InvalidInput(std::string(field) + " is " + std::to_string(value) + "; it must be between 0 and " +
                        std::to_string(high));
   }
-}
-
-/// As fine as the longest ring's time allows in 62 bits.
-int fine_tick_bits(std::int64_t steps) {
-  return std::min(finest_tick_bits, 61 - static_cast<int>(std::ceil(std::log2(static_cast<double>(steps) + 1.0))));
 }
 
 int thread_count(int asked) {
@@ -88,66 +84,26 @@ Finish advance(const RingCosts &costs, const SimulationOptions &options, Simulat
   }
 }
 
-void summarise(Finish finish, Simulation &result, std::int64_t &slowest_rank) {
-  slowest_rank = finish.rank_of(std::max_element(finish.ticks.begin(), finish.ticks.end()) - finish.ticks.begin());
-  std::sort(finish.ticks.begin(), finish.ticks.end());
-  const auto at = [&](double share) {
-    const auto last = static_cast<double>(finish.ticks.size() - 1);
-    return static_cast<double>(finish.ticks[static_cast<std::size_t>(std::llround(share * last))]) * result.tick_s;
-  };
-  result.finish = {at(0.0), at(0.05), at(0.25), at(0.5), at(0.75), at(0.95), at(1.0)};
-  result.time_s = result.finish.p100_s;
+Simulation simulate_ring(const machine::Machine &machine, const SimulationOptions &options) {
+  const RingCosts costs(machine, options);
+  Simulation result;
+  const Finish finish = advance(costs, options, result);
+  const std::int64_t slowest =
+      finish.rank_of(std::max_element(finish.ticks.begin(), finish.ticks.end()) - finish.ticks.begin());
+  summarise_finish(finish.ticks, result);
   result.steps_computed = finish.steps_computed;
-}
-
-/// The next measured / predicted ratio lies between the extremes of n earlier ones with probability (n - 1) / (n + 1).
-void find_interval(const machine::Machine &machine, Simulation &result) {
-  result.time_low_s = result.time_high_s = result.time_s;
-  double lowest = 1.0e300;
-  double highest = 0.0;
-  for (const machine::HoldOut &point : machine.hold_out) {
-    const double ratio = point.measured_s / point.predicted_s;
-    lowest = std::min(lowest, ratio);
-    highest = std::max(highest, ratio);
-  }
-  const auto points = static_cast<double>(machine.hold_out.size());
-  if (points >= 2.0) {
-    result.time_low_s = result.time_s * lowest;
-    result.time_high_s = result.time_s * highest;
-    result.time_confidence = (points - 1.0) / (points + 1.0);
-  }
-  result.hold_out_points = static_cast<std::int64_t>(machine.hold_out.size());
-  result.hold_out_median_relative_error = machine.hold_out_median_relative_error;
-}
-
-void find_memory(const machine::Machine &machine, const SimulationOptions &options, const RingCosts &costs,
-                 Simulation &result) {
-  const memory::KernelFootprint footprint{machine.footprint.key_tile_tokens, machine.footprint.workspace_bytes};
-  const std::int64_t rank = memory::rank_with_most_memory(options.problem);
-  result.memory = memory::closed_form(options.problem, rank, footprint, options.kernel);
-  // The closed form counts the problem's element type; a published machine may compute in a narrower one.
-  const std::int64_t counted = problem::storage_bytes(options.problem.attention.dtype);
-  for (const memory::Purpose purpose :
-       {memory::Purpose::query, memory::Purpose::key_value, memory::Purpose::output, memory::Purpose::communication}) {
-    result.memory[purpose] = result.memory[purpose] / counted * costs.element_bytes();
-  }
-  result.memory_peak_bytes = result.memory.total();
-  result.device_memory_bytes = static_cast<std::int64_t>(machine.device.memory_bytes.value);
-  result.fits_memory = result.memory_peak_bytes <= result.device_memory_bytes;
-}
-
-/// What a faster part would have to be for the ring to go faster.
-std::string bound_of(const Simulation &result, double fixed_s, double latency_s) {
-  if (!result.fits_memory) {
-    return "memory";
-  }
-  if (result.slowest.waiting_s > 0.5 * result.time_s) {
-    return "waiting";
-  }
-  if (result.work_s + fixed_s >= result.hop_s) {
-    return "compute";
-  }
-  return latency_s > 0.5 * result.hop_s ? "latency" : "bandwidth";
+  result.slowest = breakdown_of(costs, options, slowest, result.time_s, result.tick_s);
+  const auto ring_size = static_cast<double>(costs.ring_size());
+  result.efficiency = total_work_s(costs) / (ring_size * result.time_s);
+  result.dtype = costs.dtype();
+  result.hop_bytes = costs.hop_bytes();
+  result.hop_s = costs.largest_hop_s();
+  result.work_s = costs.largest_work_s();
+  result.extrapolation = costs.extrapolation();
+  result.hops_per_device = static_cast<double>(costs.steps() - 1);
+  result.hops = ring_size * result.hops_per_device;
+  complete(machine, options, costs.element_bytes(), costs.step_fixed_s(), result);
+  return result;
 }
 
 } // namespace
@@ -156,6 +112,16 @@ void validate(const SimulationOptions &options) {
   schedule::validate(options.problem);
   require_share("speed_spread", options.speed_spread, 1.0);
   require_share("jitter", options.jitter, 0.25);
+  const auto listed = static_cast<std::int64_t>(options.device_speeds.size());
+  if (listed > 0 && listed != options.problem.ring_size) {
+    throw InvalidInput("device_speeds has " + std::to_string(listed) + " entries; it must have one for each of " +
+                       std::to_string(options.problem.ring_size) + " devices");
+  }
+  for (const double speed : options.device_speeds) {
+    if (!(speed > 0.0 && speed <= 1e6)) {
+      throw InvalidInput("device_speeds has " + std::to_string(speed) + "; speeds must be above 0 and at most 1e6");
+    }
+  }
   if (options.threads < 0 || options.threads > 1024) {
     throw InvalidInput("threads is " + std::to_string(options.threads) + "; it must be between 0 and 1024");
   }
@@ -171,27 +137,13 @@ void validate(const SimulationOptions &options) {
 Simulation simulate(const machine::Machine &machine, const SimulationOptions &options) {
   const auto begin = std::chrono::steady_clock::now();
   validate(options);
-  const RingCosts costs(machine, options);
-  Simulation result;
-  std::int64_t slowest_rank = 0;
-  summarise(advance(costs, options, result), result, slowest_rank);
-  result.slowest = breakdown_of(costs, options, slowest_rank, result.time_s, result.tick_s);
-  const auto ring_size = static_cast<double>(costs.ring_size());
-  const problem::AttentionProblem &attention = options.problem.attention;
-  const auto tokens = static_cast<double>(attention.batch) * static_cast<double>(attention.tokens);
-  result.tokens_per_s = tokens / result.time_s;
-  result.tokens_per_s_per_device = result.tokens_per_s / ring_size;
-  result.efficiency = total_work_s(costs) / (ring_size * result.time_s);
-  result.dtype = costs.dtype();
-  result.hop_bytes = costs.hop_bytes();
-  result.hop_s = costs.largest_hop_s();
-  result.work_s = costs.largest_work_s();
-  result.extrapolation = costs.extrapolation();
-  result.extrapolated = !result.extrapolation.empty();
-  result.hops = ring_size * static_cast<double>(costs.steps() - 1);
-  find_interval(machine, result);
-  find_memory(machine, options, costs, result);
-  result.bound = bound_of(result, costs.step_fixed_s(), machine.links.back().latency_s.value);
+  const bool simple = is_simple_ring(options);
+  if (!simple && options.engine != Engine::automatic && options.engine != Engine::plan) {
+    throw InvalidInput("the plain, blocked and folded engines know dense forward rings of key/value blocks alone; use "
+                       "engine automatic or plan");
+  }
+  Simulation result =
+      simple && options.engine != Engine::plan ? simulate_ring(machine, options) : simulate_plan(machine, options);
   result.wall_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   result.hops_per_s = result.hops / result.wall_s;
   return result;

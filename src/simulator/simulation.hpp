@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "machine/machine.hpp"
 #include "memory/closed_form.hpp"
@@ -11,8 +12,9 @@
 namespace ringscale::simulator {
 
 /// How the recurrence is advanced. All give the same bits for the same tick: plain goes step by step over all ranks,
-/// blocked takes blocks of ranks many steps at a time, folded advances one period of equal devices.
-enum class Engine { automatic, plain, blocked, folded };
+/// blocked takes blocks of ranks many steps at a time, folded advances one period of equal devices; plan interprets the
+/// plans of any schedule, the others know forward rings of key/value blocks alone.
+enum class Engine { automatic, plain, blocked, folded, plan };
 
 struct SimulationOptions {
   schedule::RingProblem problem;
@@ -20,6 +22,8 @@ struct SimulationOptions {
   std::string dtype;         ///< arithmetic of a published machine; "": its first, float32 on calibrated ones
   double speed_spread = 0.0; ///< standard deviation of the logarithm of a device's time factor, 0..1
   double jitter = 0.0;       ///< relative standard deviation of one step's work, 0..0.25
+  /// Speed of each device relative to the calibrated one, ring_size of them above 0; empty: all 1.
+  std::vector<double> device_speeds;
   std::uint64_t seed = 1;
   int threads = 0;                ///< 0: all cores of the affinity mask
   std::int64_t ranks_on_node = 0; ///< ranks that share the machine's cores; 0: every device has a core of its own
@@ -63,14 +67,18 @@ struct Simulation {
   std::int64_t memory_peak_bytes = 0;
   std::int64_t device_memory_bytes = 0;
   bool fits_memory = false;
-  double hop_bytes = 0.0;
-  double hop_s = 0.0;  ///< the slowest link's hop alone
-  double work_s = 0.0; ///< the longest work of a step
+  double hop_bytes = 0.0;    ///< the largest block message
+  double result_bytes = 0.0; ///< the largest result message, 0 where none travel
+  double hop_s = 0.0;        ///< the slowest message alone
+  double work_s = 0.0;       ///< the longest work of a step
   std::string dtype;
   bool extrapolated = false;
-  std::string extrapolation;   ///< what lies outside the calibrated range
-  double hops = 0.0;           ///< messages of all devices: ring_size x (steps - 1); a double since it passes 2^63
-  double steps_computed = 0.0; ///< (rank, step) pairs actually advanced
+  std::string extrapolation;         ///< what lies outside the calibrated range
+  std::string time_source = "tiles"; ///< or what forward tiles were multiplied by for a backward pass
+  double hops = 0.0;                 ///< block messages of all devices; a double since it passes 2^63
+  double hops_per_device = 0.0;      ///< the most that one device sends
+  double result_messages = 0.0;      ///< of all devices
+  double steps_computed = 0.0;       ///< (rank, step) pairs actually advanced
   std::string engine;
   double tick_s = 0.0; ///< resolution of every time
   double wall_s = 0.0;
@@ -79,7 +87,7 @@ struct Simulation {
   std::int64_t hold_out_points = 0;
 };
 
-/// Simulates one forward pass of the ring on `machine`. Throws InvalidInput for a bad problem or option.
+/// Simulates one pass of the ring on `machine`. Throws InvalidInput for a bad problem or option.
 Simulation simulate(const machine::Machine &machine, const SimulationOptions &options);
 
 /// Checks the options alone.

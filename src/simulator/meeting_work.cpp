@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "simulator/meeting_work.hpp"
+
+namespace ringscale::simulator {
+
+using problem::TokenSet;
+using problem::TokenSpan;
+
+namespace {
+
+std::optional<machine::TileTime> backward_tiles(const machine::Machine &machine, const std::string &dtype) {
+  if (machine.tiles.backward_samples.empty()) {
+    return std::nullopt;
+  }
+  machine::Machine backward = machine;
+  backward.tiles.samples = machine.tiles.backward_samples;
+  return machine::TileTime(backward, dtype);
+}
+
+double pairs_of_spans(const TokenSpan &queries, const TokenSpan &keys, problem::Mask mask) {
+  return mask == problem::Mask::none ? static_cast<double>(queries.count) * static_cast<double>(keys.count)
+                                     : static_cast<double>(problem::admitted_pairs(queries, keys, mask));
+}
+
+} // namespace
+
+MeetingWork::MeetingWork(const machine::Machine &machine, const schedule::RingProblem &problem,
+                         const std::string &dtype)
+    : attention_(problem.attention), backward_pass_(problem.pass == schedule::Pass::backward), forward_(machine, dtype),
+      backward_(backward_tiles(machine, dtype)), merge_(machine.merge) {}
+
+double MeetingWork::tile_s(const machine::TileWork &tile) {
+  const machine::TileTime &time = backward_pass_ && backward_ ? *backward_ : forward_;
+  if (extrapolation_.empty()) {
+    extrapolation_ = time.extrapolation(tile);
+  }
+  return backward_pass_ && !backward_ ? backward_work_ratio * time(tile) : time(tile);
+}
+
+double MeetingWork::merge_s(double rows) const {
+  if (merge_.fused || backward_pass_ || !(rows > 0.0)) {
+    return 0.0;
+  }
+  const double elements = rows * static_cast<double>(attention_.batch * attention_.query_heads) *
+                          static_cast<double>(attention_.head_dim + 1);
+  return merge_.fixed_s.value + merge_.per_element_s.value * elements;
+}
+
+WorkSeconds MeetingWork::dense(const TokenSet &queries, const TokenSet &keys, bool replaces) {
+  WorkSeconds work;
+  double rows_merged = 0.0;
+  for (int query_span = 0; query_span < queries.span_count(); ++query_span) {
+    for (int key_span = 0; key_span < keys.span_count(); ++key_span) {
+      const TokenSpan &query = queries.span(query_span);
+      const TokenSpan &key = keys.span(key_span);
+      const double pairs = pairs_of_spans(query, key, attention_.mask);
+      if (!(pairs > 0.0)) {
+        continue;
+      }
+      work.tile_s += tile_s({attention_.batch, attention_.query_heads, attention_.kv_heads, attention_.head_dim,
+                             query.count, key.count, pairs});
+      // The first block met replaces what was there; every later one is merged.
+      rows_merged += replaces && key_span == 0 ? 0.0 : static_cast<double>(query.count);
+    }
+  }
+  work.merge_s = merge_s(rows_merged);
+  return work;
+}
+
+WorkSeconds MeetingWork::patterned(const TokenSet &queries, const TokenSet &keys, double pairs, bool replaces) {
+  WorkSeconds work;
+  if (!(pairs > 0.0)) {
+    return work;
+  }
+  const double whole = static_cast<double>(queries.count()) * static_cast<double>(keys.count());
+  const double whole_s = tile_s({attention_.batch, attention_.query_heads, attention_.kv_heads, attention_.head_dim,
+                                 queries.count(), keys.count(), whole});
+  work.tile_s = whole_s * (pairs / (whole * static_cast<double>(attention_.query_heads)));
+  work.merge_s = merge_s(replaces ? 0.0 : static_cast<double>(queries.count()));
+  return work;
+}
+
+} // namespace ringscale::simulator

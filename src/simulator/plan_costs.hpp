@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "simulator/meeting_work.hpp"
+#include "simulator/plan_steps.hpp"
+#include "simulator/simulation.hpp"
+
+namespace ringscale::simulator {
+
+/// What the steps of any schedule cost in seconds on a machine: meetings, messages, additions of results, copies. For
+/// the forward ring of keys and values these are the costs of RingCosts, to the last bit.
+class PlanCosts {
+public:
+  /// Throws InvalidInput for options the machine cannot answer.
+  PlanCosts(const machine::Machine &machine, const SimulationOptions &options);
+
+  const schedule::RingProblem &problem() const { return options_.problem; }
+  std::int64_t ring_size() const { return options_.problem.ring_size; }
+
+  /// Work of `rank` with the block of `owner`, at nominal speed and on a core of its own.
+  WorkSeconds meeting(std::int64_t rank, std::int64_t owner) const;
+  /// At least the work of any rank in any step, cores shared.
+  double largest_work_s() const { return largest_work_s_; }
+  /// Factor on the work of a step where ranks share cores.
+  double core_factor(std::int64_t step) const {
+    return step_factor_.empty() ? 1.0 : step_factor_[static_cast<std::size_t>(step)];
+  }
+  /// Of a device: its drawn speed and its listed one.
+  double time_factor(std::int64_t rank) const { return time_factor_[static_cast<std::size_t>(rank)]; }
+  double largest_time_factor() const;
+  double step_fixed_s() const { return step_fixed_s_; }
+
+  /// A message alone, nobody computing. Layout separate: two messages, so a latency and an overhead more.
+  double message_s(const Transfer &transfer) const;
+  /// At least that of any message.
+  double largest_message_s() const;
+  /// Before a block leaves: 0 but for layout copied, where it is read and written at the memory's bandwidth.
+  double copy_s(std::int64_t owner) const;
+  /// Joining a result that arrived: a merge of as many elements.
+  double addition_s(std::int64_t owner) const;
+  /// Part of the shorter of work and message that does not hide behind the longer one.
+  double exposed_s(double work_s, double message_time_s) const {
+    return (1.0 - hidden_fraction_) * (work_s < message_time_s ? work_s : message_time_s);
+  }
+
+  double block_bytes(std::int64_t owner) const { return block_bytes_[block_bytes_.size() == 1 ? 0 : index(owner)]; }
+  double result_bytes(std::int64_t owner) const;
+  double largest_block_bytes() const;
+  double largest_result_bytes() const;
+
+  const std::string &dtype() const { return work_.forward_tile().dtype(); }
+  std::int64_t element_bytes() const { return work_.forward_tile().element_bytes(); }
+  const std::string &extrapolation() const { return work_.extrapolation(); }
+  /// "tiles" when forward times, or backward ones, were taken as they stand; else what they were multiplied by.
+  std::string time_source() const;
+
+private:
+  static std::size_t index(std::int64_t value) { return static_cast<std::size_t>(value); }
+  void find_bytes();
+  void find_copy_bandwidth();
+  void find_largest_work();
+  void find_core_sharing();
+  double result_elements(std::int64_t owner) const;
+  std::int64_t hop_distance(const Transfer &transfer) const;
+
+  machine::Machine machine_;
+  SimulationOptions options_;
+  mutable MeetingWork work_; ///< remembers what lay outside the calibration
+  std::vector<problem::TokenSet> queries_;
+  std::vector<problem::TokenSet> keys_;
+  std::vector<double> block_bytes_; ///< by owner; one entry when all are taken for the largest
+  std::vector<double> time_factor_;
+  std::vector<double> step_factor_;
+  double copy_bytes_per_s_ = 0.0;
+  double largest_work_s_ = 0.0;
+  double step_fixed_s_ = 0.0;
+  double hidden_fraction_ = 1.0;
+};
+
+/// Messages that use one group of `link` in one direction at the same time when every rank sends to the one `distance`
+/// further on: of the ranks of a nearer group, `distance` send out of it at most.
+std::int64_t flows_at_distance(const machine::Machine &machine, const machine::Link &link, std::int64_t ring_size,
+                               std::int64_t distance);
+
+} // namespace ringscale::simulator

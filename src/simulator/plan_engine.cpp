@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "simulator/plan_engine.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "simulator/noise.hpp"
+
+namespace ringscale::simulator {
+
+namespace {
+
+using Ticks = std::vector<std::int64_t>;
+
+std::size_t index(std::int64_t value) { return static_cast<std::size_t>(value); }
+
+std::int64_t rounded(double seconds, const TickScale &scale) { return std::llround(seconds / scale.tick_s); }
+
+void raise(std::int64_t &time, std::int64_t other) { time = std::max(time, other); }
+
+/// A message that is under way beyond its step.
+struct Arriving {
+  Transfer transfer;
+  std::int64_t end = 0;
+  std::int64_t length = 0; ///< ticks
+  double length_s = 0.0;
+  std::int64_t sender_started = 0; ///< T of either rank when it was posted
+  std::int64_t receiver_started = 0;
+};
+
+class PlanRun {
+public:
+  PlanRun(const PlanCosts &costs, const SimulationOptions &options, const TickScale &scale, StepSource &source)
+      : costs_(costs), options_(options), scale_(scale), source_(source),
+        steps_(schedule::step_count(costs.problem())) {
+    const std::size_t ranks = index(costs.ring_size());
+    for (Ticks *times : {&start_, &posted_, &first_posted_, &free_, &due_, &finish_.work, &finish_.addition,
+                         &finish_.exposed, &sent_}) {
+      times->assign(ranks, 0);
+    }
+    for (auto *seconds : {&longest_received_s_, &finish_.merge_s}) {
+      seconds->assign(ranks, 0.0);
+    }
+    for (Ends &ends : channels_) {
+      ends.leaving.assign(ranks, 0);
+      ends.reaching.assign(ranks, 0);
+      ends.leaving_busy.assign(ranks, 0);
+      ends.reaching_busy.assign(ranks, 0);
+    }
+    work_.resize(ranks);
+    own_message_.resize(ranks);
+  }
+
+  PlanFinish run() {
+    for (std::int64_t step = 0; step <= steps_; ++step) {
+      source_.events(step, events_);
+      copy_and_compute(step);
+      send(step);
+      end_step(step);
+    }
+    finish_.ticks = start_;
+    finish_.most_block_messages = static_cast<double>(*std::max_element(sent_.begin(), sent_.end()));
+    finish_.steps_computed = static_cast<double>(costs_.ring_size()) * static_cast<double>(steps_);
+    return std::move(finish_);
+  }
+
+private:
+  /// One channel at both ends of its messages: when it is free, and how long it carries what is due in this step.
+  struct Ends {
+    Ticks leaving, reaching, leaving_busy, reaching_busy;
+  };
+
+  void copy_and_compute(std::int64_t step) {
+    posted_ = start_;
+    for (const RankWithOwner &departure : events_.departures) {
+      const std::int64_t copy = rounded(costs_.copy_s(departure.owner), scale_);
+      posted_[index(departure.rank)] += copy;
+      finish_.exposed[index(departure.rank)] += copy;
+    }
+    if (step == 0) {
+      first_posted_ = posted_;
+    }
+    std::fill(work_.begin(), work_.end(), WorkSeconds{});
+    for (const RankWithOwner &meeting : events_.meetings) {
+      const WorkSeconds one = costs_.meeting(meeting.rank, meeting.owner);
+      WorkSeconds &work = work_[index(meeting.rank)];
+      work.tile_s += one.tile_s;
+      work.merge_s += one.merge_s;
+      finish_.nominal_work_s += one.total();
+    }
+    const double shared = costs_.core_factor(step);
+    for (std::int64_t rank = 0; rank < costs_.ring_size(); ++rank) {
+      WorkSeconds &work = work_[index(rank)];
+      work.tile_s *= shared;
+      work.merge_s *= shared;
+      const std::int64_t ticks = plan_work_ticks(costs_, options_, scale_, rank, step, work, step < steps_);
+      free_[index(rank)] = posted_[index(rank)] + ticks;
+      finish_.work[index(rank)] += ticks;
+      finish_.merge_s[index(rank)] += work.merge_s * costs_.time_factor(rank);
+      finish_.longest_work_s = std::max(finish_.longest_work_s, work.total());
+    }
+  }
+
+  void send(std::int64_t step) {
+    due_ = free_;
+    std::fill(longest_received_s_.begin(), longest_received_s_.end(), 0.0);
+    std::fill(own_message_.begin(), own_message_.end(), 0);
+    for (Ends &ends : channels_) {
+      std::fill(ends.leaving_busy.begin(), ends.leaving_busy.end(), 0);
+      std::fill(ends.reaching_busy.begin(), ends.reaching_busy.end(), 0);
+    }
+    for (const Transfer &transfer : events_.transfers) {
+      const Arriving message = post(transfer, step);
+      if (transfer.until_step == step) {
+        wait_for(message);
+      } else {
+        under_way_[transfer.until_step].push_back(message);
+      }
+    }
+    if (const auto arriving = under_way_.find(step); arriving != under_way_.end()) {
+      for (const Arriving &message : arriving->second) {
+        wait_for(message);
+      }
+      under_way_.erase(arriving);
+    }
+  }
+
+  Arriving post(const Transfer &transfer, std::int64_t step) {
+    // A block of an all-gather may be given out late; it was posted in step 0, at time 0 by its receiver.
+    const bool earlier = transfer.departure_step < step;
+    Arriving message;
+    message.transfer = transfer;
+    message.length_s = costs_.message_s(transfer);
+    message.length = rounded(message.length_s, scale_);
+    message.sender_started = earlier ? 0 : start_[index(transfer.from)];
+    message.receiver_started = earlier ? 0 : start_[index(transfer.to)];
+    Ends &ends = channels_[index(transfer.channel)];
+    std::int64_t &leaving = ends.leaving[index(transfer.from)];
+    std::int64_t &reaching = ends.reaching[index(transfer.to)];
+    const std::int64_t sender_posted = (earlier ? first_posted_ : posted_)[index(transfer.from)];
+    message.end =
+        std::max(std::max(sender_posted, message.receiver_started), std::max(leaving, reaching)) + message.length;
+    leaving = message.end;
+    reaching = message.end;
+    if (transfer.is_result) {
+      finish_.result_messages += 1.0;
+      finish_.longest_result_s = std::max(finish_.longest_result_s, message.length_s);
+    } else {
+      finish_.block_messages += 1.0;
+      finish_.longest_block_s = std::max(finish_.longest_block_s, message.length_s);
+      ++sent_[index(transfer.from)];
+    }
+    return message;
+  }
+
+  void wait_for(const Arriving &message) {
+    const std::size_t from = index(message.transfer.from);
+    const std::size_t to = index(message.transfer.to);
+    raise(due_[from], message.end);
+    raise(due_[to], message.end);
+    longest_received_s_[to] = std::max(longest_received_s_[to], message.length_s);
+    // For the breakdown: what of the message can still be under way now, whatever others do.
+    Ends &ends = channels_[index(message.transfer.channel)];
+    ends.leaving_busy[from] += std::max<std::int64_t>(0, message.length - (start_[from] - message.sender_started));
+    ends.reaching_busy[to] += std::max<std::int64_t>(0, message.length - (start_[to] - message.receiver_started));
+    raise(own_message_[from], ends.leaving_busy[from]);
+    raise(own_message_[to], ends.reaching_busy[to]);
+  }
+
+  void end_step(std::int64_t step) {
+    for (std::int64_t rank = 0; rank < costs_.ring_size(); ++rank) {
+      const std::size_t place = index(rank);
+      std::int64_t exposed = 0;
+      if (longest_received_s_[place] > 0.0) {
+        const double work_s = work_[place].total() + (step < steps_ ? costs_.step_fixed_s() : 0.0);
+        exposed = rounded(costs_.exposed_s(work_s, longest_received_s_[place]), scale_);
+      }
+      const std::int64_t work = free_[place] - posted_[place];
+      finish_.exposed[place] += exposed + std::max<std::int64_t>(0, own_message_[place] - work);
+      start_[place] = due_[place] + exposed;
+    }
+    for (const RankWithOwner &addition : events_.additions) {
+      const std::int64_t ticks = rounded(costs_.addition_s(addition.owner) * costs_.time_factor(addition.rank), scale_);
+      start_[index(addition.rank)] += ticks;
+      finish_.addition[index(addition.rank)] += ticks;
+    }
+  }
+
+  const PlanCosts &costs_;
+  const SimulationOptions &options_;
+  TickScale scale_;
+  StepSource &source_;
+  std::int64_t steps_;
+  StepEvents events_;
+  Ticks start_;        ///< T
+  Ticks posted_;       ///< after copies
+  Ticks first_posted_; ///< that of step 0
+  Ticks free_;         ///< done computing
+  Ticks due_;          ///< and all messages of the step have ended
+  Ticks own_message_;
+  Ticks sent_;
+  std::vector<double> longest_received_s_;
+  std::vector<WorkSeconds> work_;
+  Ends channels_[2];
+  std::map<std::int64_t, std::vector<Arriving>> under_way_; ///< by until_step
+  PlanFinish finish_;
+};
+
+} // namespace
+
+TickScale plan_tick_scale(const PlanCosts &costs, const SimulationOptions &options, int bits) {
+  const double noise = static_cast<double>(largest_noise) / noise_deviation * options.jitter;
+  const double work_s = (costs.largest_work_s() * costs.largest_time_factor() + costs.step_fixed_s()) * (1.0 + noise);
+  double most_tokens_addition_s = 0.0;
+  double most_copy_s = 0.0;
+  for (std::int64_t owner = 0; owner < costs.ring_size(); ++owner) {
+    most_tokens_addition_s = std::max(most_tokens_addition_s, costs.addition_s(owner));
+    most_copy_s = std::max(most_copy_s, costs.copy_s(owner));
+  }
+  // In a step a rank waits for a block and two results on each of two channels, and for the channels at the other end.
+  constexpr double most_messages = 12.0;
+  constexpr double most_additions = 4.0;
+  const double longest_s = work_s + most_messages * costs.largest_message_s() + 2.0 * most_copy_s +
+                           most_additions * most_tokens_addition_s * costs.largest_time_factor();
+  TickScale scale;
+  if (longest_s > 0.0) {
+    scale.tick_s = longest_s / std::ldexp(1.0, bits);
+    scale.longest_step = (std::int64_t{1} << bits) + 32; // rounding of the parts
+  }
+  return scale;
+}
+
+std::int64_t plan_work_ticks(const PlanCosts &costs, const SimulationOptions &options, const TickScale &scale,
+                             std::int64_t rank, std::int64_t step, const WorkSeconds &work, bool computes) {
+  if (!computes) {
+    return 0;
+  }
+  const std::int64_t ticks = rounded(work.total() * costs.time_factor(rank) + costs.step_fixed_s(), scale);
+  return ticks + jitter_ticks(options, rank, step, amplitude_ticks(options, ticks));
+}
+
+PlanFinish run_plan(const PlanCosts &costs, const SimulationOptions &options, const TickScale &scale,
+                    StepSource &source) {
+  return PlanRun(costs, options, scale, source).run();
+}
+
+} // namespace ringscale::simulator

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "simulator/plan_costs.hpp"
+#include "simulator/tick_costs.hpp"
+
+namespace ringscale::simulator {
+
+/// When every rank has finished and where its time went, in ticks.
+struct PlanFinish {
+  std::vector<std::int64_t> ticks;
+  std::vector<std::int64_t> work;     ///< tiles, merges and fixed terms, with speed and jitter
+  std::vector<std::int64_t> addition; ///< of results
+  std::vector<std::int64_t> exposed;  ///< copies, its own messages beyond its own work, what does not hide
+  std::vector<double> merge_s;        ///< merges of meetings, with speed
+  double nominal_work_s = 0.0;        ///< of all ranks and steps, without fixed terms
+  double longest_work_s = 0.0;        ///< of a rank in one step
+  double longest_block_s = 0.0;       ///< block message alone
+  double longest_result_s = 0.0;
+  double block_messages = 0.0; ///< of all ranks
+  double result_messages = 0.0;
+  double most_block_messages = 0.0; ///< that one rank sends
+  double steps_computed = 0.0;
+};
+
+/// A tick so fine that 2^bits of them are the longest step, messages one after the other included.
+TickScale plan_tick_scale(const PlanCosts &costs, const SimulationOptions &options, int bits);
+
+/// Advances all ranks step by step with memory linear in ring_size beside what `source` holds:
+///
+///   posted         T[q] + copies of the blocks that leave q
+///   a message      leaves at the latest of: posted by its sender, T of its receiver, its channel free at both ends
+///   compute free   posted + work
+///
+/// and the next T[q] is the latest of compute free and of the messages that q sends or receives and that are due, plus
+/// what does not hide, plus additions of results that arrived.
+PlanFinish run_plan(const PlanCosts &costs, const SimulationOptions &options, const TickScale &scale,
+                    StepSource &source);
+
+/// Work of a rank in a step as ticks, with speed, fixed term and jitter; `work` at nominal speed on shared cores.
+/// `computes`: false for the last entry of a plan, which only brings results home.
+std::int64_t plan_work_ticks(const PlanCosts &costs, const SimulationOptions &options, const TickScale &scale,
+                             std::int64_t rank, std::int64_t step, const WorkSeconds &work, bool computes);
+
+} // namespace ringscale::simulator
