@@ -8,6 +8,7 @@
 
 #include "ring/loopback_transport.hpp"
 #include "ring/ring_rank.hpp"
+#include "ring/ring_run.hpp"
 #include "ring/verification.hpp"
 
 namespace ringscale::ring {
