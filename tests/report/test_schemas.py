@@ -83,7 +83,7 @@ class Schemas(CommandLineTest):
         self.assert_valid(self.document(["sweep", file, "--output", out, "--resume"], ranks=2))
         self.assert_valid(read(out / "results.json"))
         lines = (out / "journal.jsonl").read_text(encoding="utf-8").splitlines()
-        self.assertEqual(len(lines), 1 + 2 + 4, "header, two runs, four points")
+        self.assertEqual(len(lines), 1 + 2 + 4 + 2, "header, two runs, four points of which two are measured")
         for line in lines:
             self.assert_valid(json.loads(line), "journal")
         self.assert_valid(self.document(["check", "--claims", ROOT / "experiments" / "claims" / "headline.json",
