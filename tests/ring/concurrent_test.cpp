@@ -2,8 +2,11 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <stdexcept>
 #include <thread>
 #include <vector>
 
@@ -80,11 +83,15 @@ TEST(Concurrent, RingsOfSeveralThreadsHaveTheBitsOfSerialOnes) {
   constexpr int threads = 4;
   std::vector<std::vector<Outcome>> concurrent(threads);
   on_threads(threads, [&](int thread) {
-    // Each thread runs all of them, beginning elsewhere.
+    // Each thread runs all of them four times, beginning elsewhere.
     std::vector<Outcome> outcomes(rings.size());
-    for (std::size_t turn = 0; turn < rings.size(); ++turn) {
+    for (std::size_t turn = 0; turn < 4 * rings.size(); ++turn) {
       const std::size_t index = (turn + static_cast<std::size_t>(thread) * rings.size() / threads) % rings.size();
-      outcomes[index] = run(rings[index]);
+      const Outcome outcome = run(rings[index]);
+      if (turn >= rings.size() && outcome != outcomes[index]) {
+        throw std::runtime_error("a ring had other bits the second time");
+      }
+      outcomes[index] = outcome;
     }
     concurrent[static_cast<std::size_t>(thread)] = std::move(outcomes);
   });
@@ -121,6 +128,24 @@ TEST(Concurrent, PoolOfKokkosMemoryRefusesWhatTheSystemCannotGive) {
   EXPECT_THROW(pool.acquire(std::int64_t{1} << 60), memory::OutOfBudget);
   EXPECT_EQ(ledger.held().total(), 0);
   EXPECT_NE(pool.acquire(4096).data(), nullptr);
+}
+#endif
+
+#if defined(__SANITIZE_THREAD__)
+/// Two threads that add to one plain number: what the sanitizer must not let pass.
+void race() {
+  std::int64_t shared = 0;
+  on_threads(2, [&](int) {
+    for (int turn = 0; turn < 10000; ++turn) {
+      shared += turn;
+    }
+  });
+  std::printf("%lld\n", static_cast<long long>(shared));
+}
+
+TEST(ConcurrentDeathTest, TheSanitizerSeesARace) {
+  testing::GTEST_FLAG(death_test_style) = "threadsafe";
+  EXPECT_EXIT((race(), std::exit(0)), testing::ExitedWithCode(66), "data race");
 }
 #endif
 
