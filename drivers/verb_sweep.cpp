@@ -275,6 +275,7 @@ int show_plan(Session &session, const SweepFlags &flags) {
     return exit_valid;
   }
   const sweep::Plan plan = sweep::read_plan(flags.experiment);
+  sweep::require_within(limits_of(flags.limits), plan);
   for (const std::string &line : sweep::describe(plan)) {
     session.say(line);
   }

@@ -113,7 +113,7 @@ private:
     for (;;) {
       try {
         if (limits_.most_bytes > 0 && bytes > limits_.most_bytes - counters_.bytes_held) {
-          throw OutOfBudget(purpose_, bytes, counters_.bytes_held, limits_.most_bytes, advice_);
+          throw OutOfBudget(purpose_, bytes, counters_.bytes_held, limits_.most_bytes, advice_of_budget);
         }
         ledger_.require_room(purpose_, bytes);
         std::byte *data = source_.allocate(bytes);
@@ -127,12 +127,12 @@ private:
       } catch (const OutOfBudget &refusal) {
         if (!evict_oldest_locked()) {
           ++counters_.advices;
-          throw OutOfBudget(purpose_, bytes, refusal.held_bytes(), refusal.budget_bytes(), advice_);
+          throw OutOfBudget(purpose_, bytes, refusal.held_bytes(), refusal.budget_bytes(), advice_of_budget);
         }
       } catch (const std::bad_alloc &) {
         if (!evict_oldest_locked()) {
           ++counters_.advices;
-          throw OutOfBudget(purpose_, bytes, counters_.bytes_held, counters_.bytes_held, system_advice_);
+          throw OutOfBudget(purpose_, bytes, counters_.bytes_held, counters_.bytes_held, advice_of_system);
         }
       }
     }
@@ -171,9 +171,9 @@ private:
     return true;
   }
 
-  static constexpr const char *advice_ =
+  static constexpr const char *advice_of_budget =
       "nothing idle is left to evict: split the batch, use more ranks, or raise --memory-limit";
-  static constexpr const char *system_advice_ =
+  static constexpr const char *advice_of_system =
       "the system has no more memory and nothing idle is left to evict: split the batch or use more ranks";
 
   Ledger &ledger_;

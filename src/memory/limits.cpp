@@ -95,7 +95,7 @@ std::int64_t parse_bytes(std::string_view setting, std::string_view text) {
 }
 
 std::string describe_bytes(std::int64_t bytes) {
-  const std::string plain = std::to_string(bytes) + " bytes";
+  std::string plain = std::to_string(bytes) + " bytes";
   for (const char *unit : {"TB", "GB", "MB", "kB"}) {
     const auto *known = std::find_if(units.begin(), units.end(), [&](const auto &pair) { return pair.first == unit; });
     if (bytes >= known->second) {

@@ -100,6 +100,8 @@ class OnFailure(CommandLineTest):
         self.assertIn("_ring_3_", row["point"], "the point's id is the experiment's")
         self.assertEqual(row["verdict"], "valid")
         self.assertNotIn("shrunk_from_ring_size", self.rows()["short2"])
+        claims = self.document(["check", "--claims", ROOT / "experiments" / "claims" / "headline.json", "--results", self.out])
+        self.assertTrue(claims["verdicts"], "readers of results take the row")
 
     def test_nothing_shrinks_without_a_failure(self):
         needs_three = ["needs 3 ranks", "mpiexec -n 3"]
@@ -117,6 +119,7 @@ class OnFailure(CommandLineTest):
         self.assert_refused([*sweep, "--last-exit-code", "256"], ["--last-exit-code"], ranks=3)
         self.assert_refused([*sweep, "--memory-limit", "1kB"], ["long/", "--memory-limit"], ranks=3)
         self.assert_refused([*sweep, "--communication-limit", "1kB"], ["a hop of", "--communication-limit"], ranks=3)
+        self.assert_refused([*sweep, "--dry-run", "--memory-limit", "1kB"], ["long/", "--memory-limit"])
         self.assert_refused([*sweep, "--memory-limit", "much"], ["--memory-limit is 'much'", "512MiB"], ranks=3)
 
     def test_restart_script_brings_a_sweep_that_lost_a_rank_to_its_end(self):
