@@ -49,7 +49,7 @@ RingRank::RingRank(const RingOptions &options, std::int64_t rank, Transport &tra
   const std::int64_t key = float_bytes * attention.batch * key_tokens_ * attention.kv_heads * attention.head_dim;
   const memory::KernelFootprint footprint{kernels::key_tile_tokens, 0};
   const std::int64_t block = memory::block_buffer_bytes(problem, footprint);
-  const std::int64_t result = has_results(problem) ? memory::result_buffer_bytes(problem) : 0;
+  const std::int64_t result = makes_results(problem) ? memory::result_buffer_bytes(problem) : 0;
   const schedule::BufferCounts counts = buffer_counts(problem, rank);
 
   // An all-gather fills all blocks at once, so they lie one after the other.
@@ -93,6 +93,9 @@ RingRank::RingRank(const RingOptions &options, std::int64_t rank, Transport &tra
     output_ = {ledger, Purpose::output, "output", query};
     partial_ = {ledger, Purpose::partial, "log_sum_exp", numbers};
   }
+  if (makes_results(problem) && !has_results(problem) && step_count(problem) > 1) {
+    discarded_ = {ledger, Purpose::workspace, "discarded_gradients", result};
+  }
   times_met_.resize(static_cast<std::size_t>(problem.ring_size));
   last_use_.resize(blocks_.size());
 }
@@ -101,10 +104,18 @@ const RingRank::Buffer &RingRank::result_buffer(std::int64_t index) const {
   return index == schedule::home_buffer ? home_ : results_[static_cast<std::size_t>(index)];
 }
 
+const RingRank::Buffer &RingRank::result_of(const schedule::Meeting &meeting) const {
+  if (has_results(options_.problem)) {
+    return result_buffer(meeting.result_buffer);
+  }
+  return meeting.owner == rank_ ? home_ : discarded_;
+}
+
 void RingRank::begin(bool check_payloads) {
   check_payloads_ = check_payloads;
   times_ = {};
   std::fill(times_met_.begin(), times_met_.end(), 0);
+  std::fill(last_use_.begin(), last_use_.end(), -1);
   if (options_.poison_buffers) {
     for (const auto *buffers : {&blocks_, &copies_, &results_}) {
       for (const Buffer &buffer : *buffers) {
