@@ -44,6 +44,9 @@ public:
   /// called. Throws InvalidInput when size is not in 1..size().
   Communicator split_first(int size) const;
 
+  /// The same ranks with messages of their own, and with the same deadline.
+  Communicator copy() const;
+
   /// The same ranks in the same order as a grid, the last axis varying fastest, with no axis periodic. Inherits the
   /// deadline. Throws InvalidInput unless the product of `sizes`, each 1 or more, is size().
   Communicator cartesian(std::span<const int> sizes) const;
