@@ -138,7 +138,7 @@ KernelWork layer_norm_backward_work(std::int64_t rows, std::int64_t features, co
   const double elements = static_cast<double>(rows) * columns;
   const auto wanted = [](const float *gradient) { return gradient == nullptr ? 0.0 : 1.0; };
   KernelWork work;
-  work.flop = elements * (4.0 + 9.0 * wanted(gradients.input) + 4.0 * wanted(gradients.gain) + wanted(gradients.bias));
+  work.flop = elements * (4.0 + 10.0 * wanted(gradients.input) + 4.0 * wanted(gradients.gain) + wanted(gradients.bias));
   const double gain_read = wanted(gradients.input) * wanted(norm.gain);
   work.read_bytes = float_bytes * (2.0 * elements + gain_read * columns);
   work.written_bytes =

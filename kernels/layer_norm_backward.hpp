@@ -26,7 +26,7 @@ void layer_norm_backward(const ExecutionSpace &space, const float *input, const 
                          std::int64_t rows, std::int64_t features, const LayerNorm &norm,
                          const LayerNormGradients &gradients, float *workspace);
 
-/// 4 FLOPs per element for mean and variance; 9 for the input's gradient; 4 for the gain's, 1 for the bias'. Input and
+/// 4 FLOPs per element for mean and variance; 10 for the input's gradient; 4 for the gain's, 1 for the bias'. Input and
 /// output gradient are read, what is wanted is written.
 KernelWork layer_norm_backward_work(std::int64_t rows, std::int64_t features, const LayerNorm &norm,
                                     const LayerNormGradients &gradients);

@@ -199,7 +199,7 @@ const std::vector<KernelEntry> &kernel_entries() {
        "kernels/layer_norm_backward.hpp",
        "gradients of layer normalisation",
        "",
-       "4 an element, 9 for dx, 4 for dgain, 1 for dbias",
+       "4 an element, 10 for dx, 4 for dgain, 1 for dbias",
        "input and output gradient once, gradients once",
        "central differences in double precision",
        {"test_kernels_multihead_backward", "LayerNormBackward.*", 2},

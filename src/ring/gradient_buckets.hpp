@@ -32,7 +32,8 @@ struct BucketOptions {
 /// Reduces gradients over ranks while a backward pass still makes others (Li et al. 2020, VLDB 13, section 3.2):
 /// tensors are dealt to buckets from the last to the first, as a backward pass makes them, and a bucket travels when
 /// all of its tensors are ready. Uncompressed sums are MPI's; compressed buckets are gathered and added in the order of
-/// ranks. Either way all ranks end with the same bits.
+/// ranks. The latter gives all ranks the same bits; so does MPICH's
+/// sum, see start_sum.
 ///
 /// Every rank marks every tensor ready once, in the same order. Before a bucket travels the ranks compare what they
 /// have marked so far; where one skipped, repeated, exchanged or spoilt something, all of them throw InvalidInput with
