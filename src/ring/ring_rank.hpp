@@ -93,6 +93,9 @@ private:
     Ticket ticket = 0;
   };
 
+  /// Uninitialised memory of a purpose, from the pool where there is one.
+  Buffer take(memory::Ledger &ledger, memory::Purpose purpose, const char *label, std::int64_t bytes) const;
+
   bool backward() const { return options_.problem.pass == schedule::Pass::backward; }
   bool queries_move() const { return options_.problem.moving == schedule::Moving::query; }
   const Buffer &result_buffer(std::int64_t index) const;
