@@ -9,6 +9,7 @@
 #include "problem/invalid_input.hpp"
 #include "problem/words.hpp"
 #include "sweep/fingerprint.hpp"
+#include "sweep/schedule_settings.hpp"
 
 namespace ringscale::sweep {
 
@@ -52,6 +53,7 @@ void read_shape(const ObjectReader &reader, schedule::RingProblem &problem) {
   attention.mask = word(reader, "mask", "none", problem::parse_mask);
   read_heads(reader, attention);
   problem.ring_size = reader.integer("ring_size", 1, most_devices);
+  read_schedule_settings(reader, problem);
   if (reader.has("tokens") == reader.has("chunk_tokens")) {
     throw InvalidInput(reader.where() + " needs either tokens or chunk_tokens (tokens of each rank)");
   }
@@ -77,6 +79,7 @@ void read_measured(const ObjectReader &reader, ring::RingOptions &options) {
   options.repetitions = static_cast<int>(reader.integer_or("repetitions", 5, 1, most_repetitions));
   options.deadline_s = reader.number_or("deadline_s", options.deadline_s, 0.0, 1e7);
   options.verify = reader.boolean_or("verify", true);
+  read_message_settings(reader, options);
   const std::string progress = reader.text_or("progress", "polled");
   if (progress != "polled" && progress != "unpolled") {
     reader.refuse("progress", "is '" + progress + "'; it must be polled or unpolled");
@@ -113,6 +116,9 @@ std::string readable_id(const Point &point) {
   } else {
     id.append(schedule::name(problem.schedule)).append("_").append(schedule::name(problem.placement));
   }
+  if (problem.pass == schedule::Pass::backward) {
+    id.append("_backward");
+  }
   id.append("_mask_").append(problem::name(attention.mask));
   id.append("_tokens_").append(std::to_string(attention.tokens));
   id.append("_ring_").append(std::to_string(problem.ring_size));
@@ -129,12 +135,26 @@ std::string_view name(PointKind kind) { return problem::word_of(kind_words, kind
 PointKind parse_point_kind(std::string_view text) { return problem::parse_word("kind", kind_words, text); }
 
 const std::vector<std::string> &axes_of(PointKind kind) {
-  static const std::vector<std::string> measured{"schedule", "placement", "softmax",     "kernel",       "mask",
-                                                 "dtype",    "batch",     "query_heads", "kv_heads",     "head_dim",
-                                                 "seed",     "progress",  "tokens",      "chunk_tokens", "ring_size"};
-  static const std::vector<std::string> simulated{
-      "machine",  "schedule", "placement", "kernel", "mask",         "dtype",  "batch",        "query_heads",
-      "kv_heads", "head_dim", "seed",      "jitter", "speed_spread", "tokens", "chunk_tokens", "ring_size"};
+  // The last axis varies fastest.
+  static const std::vector<std::string> measured = [] {
+    std::vector<std::string> axes{"schedule", "placement", "softmax", "kernel", "mask"};
+    axes.insert(axes.end(), schedule_axes().begin(), schedule_axes().end());
+    axes.insert(axes.end(), message_axes().begin(), message_axes().end());
+    for (const char *axis : {"dtype", "batch", "query_heads", "kv_heads", "head_dim", "seed", "progress", "tokens",
+                             "chunk_tokens", "ring_size"}) {
+      axes.emplace_back(axis);
+    }
+    return axes;
+  }();
+  static const std::vector<std::string> simulated = [] {
+    std::vector<std::string> axes{"machine", "schedule", "placement", "kernel", "mask"};
+    axes.insert(axes.end(), schedule_axes().begin(), schedule_axes().end());
+    for (const char *axis : {"dtype", "batch", "query_heads", "kv_heads", "head_dim", "seed", "jitter", "speed_spread",
+                             "tokens", "chunk_tokens", "ring_size"}) {
+      axes.emplace_back(axis);
+    }
+    return axes;
+  }();
   static const std::vector<std::string> analytic{"model",    "schedule", "placement",    "mask",
                                                  "dtype",    "batch",    "query_heads",  "kv_heads",
                                                  "head_dim", "tokens",   "chunk_tokens", "ring_size"};
