@@ -2,6 +2,7 @@
 #include "schedule/ring_plan.hpp"
 
 #include <algorithm>
+#include <array>
 #include <string>
 #include <utility>
 
@@ -235,13 +236,13 @@ BufferCounts buffer_counts(const RingProblem &problem, std::int64_t rank) {
   switch (problem.schedule) {
   case Schedule::all_gather:
     return {ring_size, results * std::min<std::int64_t>(ring_size, 3)};
-  case Schedule::bidirectional_ring:
-    // Two blocks held and two on their way; smaller rings end before all four meet. Results: a contribution, one on its
-    // way out and one on its way in, for each lane. The lane that ends first brings its result home into the final
-    // buffer.
-    return {std::min<std::int64_t>(ring_size == 4 ? 3 : ring_size, 4), results * (ring_size == 2   ? 3
-                                                                                  : ring_size <= 4 ? 4
-                                                                                                   : 6)};
+  case Schedule::bidirectional_ring: {
+    // Two blocks held and two on their way. Results: a contribution, one on its way out and one on its way in, for each
+    // lane. Small rings end before all of these meet; the lane that ends first brings its result into the final buffer.
+    constexpr std::array<BufferCounts, 3> small{{{2, 3}, {3, 4}, {3, 4}}};
+    const BufferCounts counts = ring_size < 5 ? small[static_cast<std::size_t>(ring_size - 2)] : BufferCounts{4, 6};
+    return {counts.block_buffers, results * counts.result_buffers};
+  }
   case Schedule::double_ring: {
     const bool both = problem.inner_ring_size > 1 && problem.inner_ring_size < ring_size;
     return {both ? std::min<std::int64_t>(problem.inner_ring_size + 1, 4) : 2, results * 3};
