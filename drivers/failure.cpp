@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "drivers/session.hpp"
+#include "memory/limits.hpp"
 #include "problem/invalid_input.hpp"
 #include "ring/end_job.hpp"
 
@@ -70,6 +71,8 @@ int run_guarded(Session &session, const std::string &verb) {
     static_cast<void>(session.world_size());
     return session.action();
   } catch (const problem::InvalidInput &error) {
+    fail_job(where, error.what(), exit_usage);
+  } catch (const memory::OutOfBudget &error) {
     fail_job(where, error.what(), exit_usage);
   } catch (const std::bad_alloc &) {
     fail_job(where, "out of memory; use fewer tokens, more ranks, or the streamed kernel", exit_invalid);
