@@ -22,3 +22,12 @@ if(RINGSCALE_ENABLE_TESTS)
   set_tests_properties(benchmark_kernels_smoke PROPERTIES LABELS unit TIMEOUT 120
                        ENVIRONMENT "OMP_NUM_THREADS=1;OMP_PROC_BIND=false")
 endif()
+
+# The exchanges of the ring beside each other, on ranks of MPI.
+add_executable(benchmark_exchanges benchmark_exchanges.cpp)
+ringscale_target_defaults(benchmark_exchanges)
+target_link_libraries(benchmark_exchanges PRIVATE ringscale::ring ringscale::statistics)
+set_target_properties(benchmark_exchanges PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}")
+if(RINGSCALE_ENABLE_TESTS)
+  ringscale_mpi_test(benchmark_exchanges_smoke TARGET benchmark_exchanges RANKS 2 ARGS 2)
+endif()

@@ -58,7 +58,9 @@ public:
     raw_.memory_bytes = host_memory_bytes() / std::max(1, cores_);
     problem::AttentionProblem attention;
     attention.head_dim = plan_.head_dims.front();
-    const memory::KernelFootprint footprint = ring::kernel_footprint(attention, memory::KernelKind::streamed);
+    ring::RingOptions plain;
+    plain.problem.attention = attention;
+    const memory::KernelFootprint footprint = ring::kernel_footprint(plain);
     raw_.footprint = {footprint.key_tile_tokens, footprint.workspace_bytes};
     measure_on_root();
     measure_neighbours();

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "drivers/failure.hpp"
+#include "drivers/limit_flags.hpp"
 #include "drivers/session.hpp"
 #include "problem/invalid_input.hpp"
 #include "report/journal.hpp"
@@ -19,6 +20,7 @@
 #include "sweep/crew.hpp"
 #include "sweep/describe.hpp"
 #include "sweep/fingerprint.hpp"
+#include "sweep/on_failure.hpp"
 #include "sweep/plan.hpp"
 #include "sweep/rows.hpp"
 #include "sweep/run_points.hpp"
@@ -38,6 +40,10 @@ struct SweepFlags {
   std::string machine;
   bool resume = false;
   int threads = 0;
+  std::string on_failure = "retry";
+  std::optional<int> last_exit_code;
+  std::string last_words;
+  LimitFlags limits;
 };
 
 /// Machine files by the name that points have for them: relative to the experiment file, or empty for --machine.
@@ -67,19 +73,36 @@ public:
 private:
   /// Everything that can be wrong is looked at here, before a file is made or a point runs.
   void prepare() {
+    on_failure_ = sweep::parse_on_failure(flags_.on_failure);
+    if (!flags_.resume && (flags_.last_exit_code || !flags_.last_words.empty())) {
+      throw InvalidInput("--last-exit-code and --last-words tell how the start before ended; they need --resume");
+    }
     plan_ = sweep::read_plan(flags_.experiment);
+    sweep::require_within(limits_of(flags_.limits), plan_);
     folder_ = session_.options.output;
     if (folder_.empty()) {
       throw InvalidInput("--output DIR is missing: the folder for the journal and results.json");
     }
     read_machines();
-    sweep::require_ranks(plan_.largest_measured_ring(), ranks_);
+    // Only what failed before may run on fewer ranks than it asks for, and only a journal knows.
+    const bool may_shrink =
+        flags_.resume && on_failure_ == sweep::OnFailure::shrink && std::filesystem::exists(Journal::file_in(folder_));
+    if (!may_shrink) {
+      sweep::require_ranks(plan_.largest_measured_ring(), ranks_);
+    }
     if (std::filesystem::exists(results_file()) && !flags_.resume) {
       throw InvalidInput(results_file().string() + " exists already; name another output");
     }
     report::require_writable_folder(folder_);
     journal_.emplace(folder_, sweep::fingerprint(plan_.identity + machine_identity_),
                      flags_.resume ? Journal::Start::resume : Journal::Start::fresh);
+    if (const auto failure = sweep::note_interrupted(*journal_, {flags_.last_exit_code, flags_.last_words})) {
+      session_.say("failed before: " + failure->point + " on " + std::to_string(failure->ring_size) +
+                   " ranks: " + failure->reason);
+    }
+    if (may_shrink && journal_->failures().empty()) {
+      sweep::require_ranks(plan_.largest_measured_ring(), ranks_);
+    }
     for (const std::string &line : sweep::describe(plan_)) {
       session_.say(line);
     }
@@ -128,10 +151,23 @@ private:
       }
       return !stopped_by_.empty();
     };
+    std::size_t left_out = 0;
+    hooks.attempt = [this, &left_out](const sweep::Point &point) {
+      sweep::Decision decision = sweep::decide(point, *journal_, on_failure_, ranks_);
+      if (!decision.why.empty()) {
+        session_.say((decision.attempt ? "shrunk: " : "left out: ") + point.id + " " + decision.why);
+      }
+      left_out += decision.attempt ? 0 : 1;
+      return std::move(decision.attempt);
+    };
     hooks.note = [this](std::size_t done, std::size_t total, const sweep::Point &point) {
       session_.progress("point " + std::to_string(done + 1) + " of " + std::to_string(total) + ": " + point.id);
     };
-    return sweep::run_points(plan_, *journal_, hooks);
+    const bool complete = sweep::run_points(plan_, *journal_, hooks);
+    if (!complete && stopped_by_.empty()) {
+      stopped_by_ = std::to_string(left_out) + " points that failed before";
+    }
+    return complete;
   }
 
   Json row_of(const sweep::Point &point) {
@@ -228,6 +264,7 @@ private:
   std::string machine_identity_;
   std::filesystem::path folder_;
   int ranks_ = 1;
+  sweep::OnFailure on_failure_ = sweep::OnFailure::retry;
   std::optional<sweep::Crew> crew_;
   std::optional<Journal> journal_;
   std::string stopped_by_;
@@ -238,6 +275,7 @@ int show_plan(Session &session, const SweepFlags &flags) {
     return exit_valid;
   }
   const sweep::Plan plan = sweep::read_plan(flags.experiment);
+  sweep::require_within(limits_of(flags.limits), plan);
   for (const std::string &line : sweep::describe(plan)) {
     session.say(line);
   }
@@ -273,6 +311,14 @@ void add_sweep_verb(CLI::App &program, Session &session) {
   verb->add_option("experiment", flags->experiment, "Experiment file (docs/formats.md)")->required();
   verb->add_option("--machine", flags->machine, "Machine file for simulated points");
   verb->add_flag("--resume", flags->resume, "Go on with the journal in the output folder");
+  verb->add_option("--on-failure", flags->on_failure,
+                   "What to do about a measured point that failed at an earlier start: retry, stop (leave it out, exit "
+                   "75) or shrink (run it on fewer ranks)")
+      ->capture_default_str();
+  verb->add_option("--last-exit-code", flags->last_exit_code, "Exit code of the start before, for the journal")
+      ->check(CLI::Range(0, 255));
+  verb->add_option("--last-words", flags->last_words, "Last line of the start before, for the journal");
+  add_limit_flags(*verb, flags->limits, {LimitFlag::communication, LimitFlag::memory});
   verb->add_option("--threads", flags->threads, "Host threads of each rank; 0: its share of the cores")
       ->capture_default_str()
       ->check(CLI::Range(0, 4096));

@@ -25,6 +25,8 @@ inline constexpr std::int64_t query_tile_tokens = 48;
 struct AttentionBlock {
   ConstTensor4 query;                      ///< [batch, tokens, query_heads, head_dim]
   const float *packed_key_value = nullptr; ///< one span, see packed_key_value.hpp; 64-byte alignment is fastest
+  const float *packed_value = nullptr;     ///< null: values lie behind the keys of their head; else all heads' values,
+                                           ///< and packed_key_value has keys alone (see pack_keys_and_values_apart)
   std::int64_t key_tokens = 0;             ///< tokens of the span, without padding
   std::int64_t kv_heads = 0;               ///< query head h reads head h / (query_heads / kv_heads)
   std::int64_t query_begin = 0;

@@ -63,15 +63,14 @@ struct DilatedLayout {
 
   /// Neighbouring heads share a slot or have the next one; after `rate` slots the phases come again.
   KOKKOS_INLINE_FUNCTION std::int64_t slot(std::int64_t head, std::int64_t kv_head) const {
-    return (head / group.heads_per_phase - first_head(kv_head) / group.heads_per_phase) % group.rate;
+    return (group.phase_run(head) - group.phase_run(first_head(kv_head))) % group.rate;
   }
   KOKKOS_INLINE_FUNCTION std::int64_t used_slots(std::int64_t kv_head) const {
-    const std::int64_t runs =
-        last_head(kv_head) / group.heads_per_phase - first_head(kv_head) / group.heads_per_phase + 1;
+    const std::int64_t runs = group.phase_run(last_head(kv_head)) - group.phase_run(first_head(kv_head)) + 1;
     return runs < group.rate ? runs : group.rate;
   }
   KOKKOS_INLINE_FUNCTION std::int64_t slot_phase(std::int64_t kv_head, std::int64_t slot) const {
-    return (group.first_phase + first_head(kv_head) / group.heads_per_phase + slot) % group.rate;
+    return (group.first_phase + group.phase_run(first_head(kv_head)) + slot) % group.rate;
   }
 
   /// The query heads that read key/value head `kv_head` at the phase of `slot`.
@@ -81,7 +80,7 @@ struct DilatedLayout {
     if (group.heads_per_phase == 1) { // every rate-th head has the same phase
       return {first + slot, group.rate, (end - first - slot + group.rate - 1) / group.rate};
     }
-    const std::int64_t run_begin = (first / group.heads_per_phase + slot) * group.heads_per_phase;
+    const std::int64_t run_begin = (group.phase_run(first) + slot) * group.heads_per_phase - group.head_offset;
     const std::int64_t run_end = run_begin + group.heads_per_phase;
     const std::int64_t begin = run_begin > first ? run_begin : first;
     return {begin, 1, (run_end < end ? run_end : end) - begin};

@@ -15,6 +15,12 @@ std::vector<DilatedGroup> dilated_groups(const Dilation &dilation, std::int64_t 
                                 " rates; both must be given, one rate for each length");
   }
   std::vector<DilatedGroup> result;
+  const std::int64_t layer_heads = dilation.layer_heads == 0 ? query_heads : dilation.layer_heads;
+  if (dilation.first_head < 0 || dilation.first_head + query_heads > layer_heads) {
+    throw std::invalid_argument("dilation: heads " + std::to_string(dilation.first_head) + " to " +
+                                std::to_string(dilation.first_head + query_heads) + " are not all of the layer's " +
+                                std::to_string(layer_heads));
+  }
   std::int64_t next_head = 0;
   for (std::int64_t index = 0; index < groups; ++index) {
     DilatedGroup group;
@@ -24,21 +30,25 @@ std::vector<DilatedGroup> dilated_groups(const Dilation &dilation, std::int64_t 
       throw std::invalid_argument("dilation: segment length " + std::to_string(group.segment_tokens) + " and rate " +
                                   std::to_string(group.rate) + " must be positive");
     }
-    group.head_end = query_heads;
+    group.head_end = layer_heads;
+    group.head_offset = dilation.first_head;
     switch (dilation.convention) {
     case DilationConvention::split:
       group.head_begin = next_head;
-      group.head_end = next_head + query_heads / groups + (index < query_heads % groups ? 1 : 0);
+      group.head_end = next_head + layer_heads / groups + (index < layer_heads % groups ? 1 : 0);
       next_head = group.head_end;
       group.first_phase = index % group.rate;
-      group.heads_per_phase = query_heads;
+      group.heads_per_phase = layer_heads;
       break;
     case DilationConvention::longnet:
       break;
     case DilationConvention::longnet_blocked:
-      group.heads_per_phase = (query_heads + group.rate - 1) / group.rate;
+      group.heads_per_phase = (layer_heads + group.rate - 1) / group.rate;
       break;
     }
+    // Of the layer's heads, those that the tensors have, counted from their first.
+    group.head_begin = std::max(group.head_begin - dilation.first_head, std::int64_t{0});
+    group.head_end = std::min(group.head_end - dilation.first_head, query_heads);
     if (group.head_begin < group.head_end) {
       result.push_back(group);
     }

@@ -19,6 +19,10 @@ struct Dilation {
   std::vector<std::int64_t> segment_lengths;
   std::vector<std::int64_t> dilation_rates;
   DilationConvention convention = DilationConvention::split;
+  /// Where the tensors have some heads of a layer only: heads of the whole layer (0: those of the tensors), and which
+  /// of them is the tensors' first.
+  std::int64_t layer_heads = 0;
+  std::int64_t first_head = 0;
 };
 
 /// One group, in the form that kernels take along.
@@ -29,10 +33,13 @@ struct DilatedGroup {
   std::int64_t head_end = 0;
   std::int64_t first_phase = 0;
   std::int64_t heads_per_phase = 1; ///< neighbouring heads that share a phase
+  std::int64_t head_offset = 0;     ///< heads of the layer before the tensors' first
 
-  KOKKOS_INLINE_FUNCTION std::int64_t phase(std::int64_t head) const {
-    return (first_phase + head / heads_per_phase) % rate;
+  /// Runs of heads that share a phase, before that of `head`.
+  KOKKOS_INLINE_FUNCTION std::int64_t phase_run(std::int64_t head) const {
+    return (head + head_offset) / heads_per_phase;
   }
+  KOKKOS_INLINE_FUNCTION std::int64_t phase(std::int64_t head) const { return (first_phase + phase_run(head)) % rate; }
 };
 
 /// The groups of `dilation` that have a head, in order. Throws std::invalid_argument naming what is wrong.

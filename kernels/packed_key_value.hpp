@@ -34,4 +34,10 @@ KOKKOS_INLINE_FUNCTION constexpr std::int64_t packed_elements(std::int64_t batch
 void pack_key_value(const ExecutionSpace &space, ConstTensor4 key, ConstTensor4 value, std::int64_t token_begin,
                     std::int64_t token_count, float *packed);
 
+/// The same with all heads' keys at `packed_keys` and all values at `packed_values`, half of packed_elements(...) each:
+/// for a ring that sends them in a message each.
+void pack_keys_and_values_apart(const ExecutionSpace &space, ConstTensor4 key, ConstTensor4 value,
+                                std::int64_t token_begin, std::int64_t token_count, float *packed_keys,
+                                float *packed_values);
+
 } // namespace ringscale::kernels

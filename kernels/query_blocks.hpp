@@ -70,9 +70,11 @@ struct HeadData {
         query_stride(static_cast<std::int64_t>(block.query.extent(2) * block.query.extent(3))),
         head_dim(static_cast<std::int64_t>(block.query.extent(3))) {
     const std::int64_t kv_head = place.head / (block.query.extent_int(2) / block.kv_heads);
-    keys = block.packed_key_value +
-           (place.batch * block.kv_heads + kv_head) * packed_head_elements(block.key_tokens, head_dim);
-    values = keys + padded_tokens(block.key_tokens) * head_dim;
+    const std::int64_t one = padded_tokens(block.key_tokens) * head_dim;
+    const std::int64_t head = place.batch * block.kv_heads + kv_head;
+    const bool apart = block.packed_value != nullptr;
+    keys = block.packed_key_value + (apart ? 1 : 2) * head * one;
+    values = apart ? block.packed_value + head * one : keys + one;
   }
 };
 

@@ -5,28 +5,11 @@
 #include "kernels/adaptive_blocks.hpp"
 #include "kernels/block_sparse_attention.hpp"
 #include "kernels/block_sparse_backward.hpp"
+#include "ring/pattern_kernels.hpp"
 
 namespace ringscale::drivers {
 
 namespace {
-
-kernels::BlockSparsity kernel_sparsity(const problem::BlockSparsePattern &pattern) {
-  kernels::BlockSparsity sparsity;
-  sparsity.window_tokens = pattern.window_tokens;
-  sparsity.stride_blocks = pattern.stride_blocks;
-  switch (pattern.kind) {
-  case problem::BlockSparseKind::dilated:
-    sparsity.kind = kernels::BlockKind::dilated;
-    break;
-  case problem::BlockSparseKind::hierarchical:
-    sparsity.kind = kernels::BlockKind::hierarchical;
-    break;
-  case problem::BlockSparseKind::local_window:
-  case problem::BlockSparseKind::adaptive:
-    break;
-  }
-  return sparsity;
-}
 
 /// Block-sparse attention. Fixed masks are made once; adaptive ones anew in every forward pass, as part of its time.
 class BlockSparseLayer : public AttentionLayer {
@@ -46,7 +29,7 @@ public:
     if (adaptive()) {
       make_adaptive_mask();
     } else {
-      mask_ = std::make_unique<kernels::BlockMask>(shape(), kernel_sparsity(options.pattern.block_sparse));
+      mask_ = std::make_unique<kernels::BlockMask>(shape(), ring::kernel_sparsity(options.pattern.block_sparse));
     }
   }
 

@@ -3,22 +3,11 @@
 #include "kernels/attention_backward.hpp"
 #include "kernels/dilated_attention.hpp"
 #include "kernels/dilated_backward.hpp"
+#include "ring/pattern_kernels.hpp"
 
 namespace ringscale::drivers {
 
 namespace {
-
-kernels::DilationConvention kernel_convention(problem::DilationConvention convention) {
-  switch (convention) {
-  case problem::DilationConvention::split:
-    return kernels::DilationConvention::split;
-  case problem::DilationConvention::longnet:
-    return kernels::DilationConvention::longnet;
-  case problem::DilationConvention::longnet_blocked:
-    break;
-  }
-  return kernels::DilationConvention::longnet_blocked;
-}
 
 /// Dilated attention: groups of strided runs, joined by their log-sum-exps.
 class DilatedLayer : public AttentionLayer {
@@ -27,9 +16,7 @@ public:
     attention_.query = tensors.query;
     attention_.key = tensors.key;
     attention_.value = tensors.value;
-    attention_.dilation.segment_lengths = options.pattern.dilated.segment_lengths;
-    attention_.dilation.dilation_rates = options.pattern.dilated.dilation_rates;
-    attention_.dilation.convention = kernel_convention(options.pattern.dilated.convention);
+    attention_.dilation = ring::kernel_dilation(options.pattern.dilated);
     attention_.causal = options.causal();
     attention_.scale = static_cast<float>(problem::softmax_scale(options.problem.head_dim));
     attention_.output = tensors.output;

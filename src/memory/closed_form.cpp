@@ -5,16 +5,17 @@
 #include <array>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "memory/checked_product.hpp"
 #include "problem/words.hpp"
+#include "schedule/ring_plan.hpp"
 
 namespace ringscale::memory {
 
 using problem::AttentionProblem;
 using problem::InvalidInput;
 using problem::TokenSet;
-using schedule::Placement;
 using schedule::RingProblem;
 
 namespace {
@@ -24,13 +25,37 @@ constexpr std::array<std::pair<std::string_view, KernelKind>, 2> kernel_words{
 
 std::int64_t longest_span(const TokenSet &tokens) { return std::max(tokens.first.count, tokens.second.count); }
 
-/// Runs and stripes of the first ranks are the long ones; of zigzag pairs, the last rank's two runs are both long
-/// whenever any pair has two long ones. So one of these two ranks owns the largest block, span by span.
-std::array<std::int64_t, 2> candidate_owners(const RingProblem &problem) { return {0, problem.ring_size - 1}; }
-
-TokenSet keys_of(const RingProblem &problem, std::int64_t owner) {
-  return key_tokens(problem.placement, problem.attention.tokens, problem.ring_size, owner);
+std::vector<std::int64_t> candidate_owners(const RingProblem &problem) {
+  return schedule::ranks_with_most_tokens(problem.ring_size, problem.chunks);
 }
+
+/// Bytes of `tokens` rows of `heads` heads.
+std::int64_t row_bytes(const AttentionProblem &attention, std::int64_t tokens, std::int64_t heads) {
+  return checked_product({attention.batch, tokens, heads, attention.head_dim, problem::storage_bytes(attention.dtype)});
+}
+
+/// Keys and values as they are.
+std::int64_t plain_bytes(const RingProblem &problem, std::int64_t owner) {
+  return checked_product(
+      {2, row_bytes(problem.attention, keys_of(problem, owner).count(), problem.attention.kv_heads)});
+}
+
+/// Bytes of the single-precision number that each row of each query head has, log-sum-exp or row dot.
+std::int64_t row_number_bytes(const RingProblem &problem, std::int64_t owner) {
+  return checked_product(
+      {problem.attention.batch, queries_of(problem, owner).count(), problem.attention.query_heads, sizeof(float)});
+}
+
+std::int64_t query_bytes(const RingProblem &problem, std::int64_t owner) {
+  return row_bytes(problem.attention, queries_of(problem, owner).count(), problem.attention.query_heads);
+}
+
+std::int64_t key_value_bytes(const RingProblem &problem, std::int64_t owner, const KernelFootprint &footprint) {
+  const bool plain = problem.pass == schedule::Pass::backward || problem.pattern.kind == problem::PatternKind::dilated;
+  return plain ? plain_bytes(problem, owner) : packed_bytes(problem.attention, keys_of(problem, owner), footprint);
+}
+
+bool queries_move(const RingProblem &problem) { return problem.moving == schedule::Moving::query; }
 
 } // namespace
 
@@ -50,10 +75,41 @@ std::int64_t packed_bytes(const AttentionProblem &attention, const TokenSet &tok
                           problem::storage_bytes(attention.dtype)});
 }
 
+std::int64_t block_payload_bytes(const RingProblem &problem, std::int64_t owner, const KernelFootprint &footprint) {
+  if (!queries_move(problem)) {
+    return key_value_bytes(problem, owner, footprint);
+  }
+  const std::int64_t queries = query_bytes(problem, owner);
+  return problem.pass == schedule::Pass::forward ? queries : 2 * queries + 2 * row_number_bytes(problem, owner);
+}
+
+std::int64_t result_payload_bytes(const RingProblem &problem, std::int64_t owner) {
+  if (!has_results(problem)) {
+    return 0;
+  }
+  if (problem.pass == schedule::Pass::forward) {
+    return query_bytes(problem, owner) + row_number_bytes(problem, owner);
+  }
+  return queries_move(problem) ? query_bytes(problem, owner) : plain_bytes(problem, owner);
+}
+
+std::int64_t result_buffer_bytes(const RingProblem &problem) {
+  std::int64_t most = 0;
+  for (const std::int64_t owner : candidate_owners(problem)) {
+    most = std::max(most, result_payload_bytes(problem, owner));
+  }
+  return block_header_bytes + most;
+}
+
+std::int64_t copy_buffer_count(const RingProblem &problem) {
+  const bool copies = problem.layout == schedule::MessageLayout::copied && hop_count(problem) > 0;
+  return copies ? channel_count(problem) : 0;
+}
+
 std::int64_t block_buffer_bytes(const RingProblem &problem, const KernelFootprint &footprint) {
   std::int64_t most = 0;
   for (const std::int64_t owner : candidate_owners(problem)) {
-    most = std::max(most, packed_bytes(problem.attention, keys_of(problem, owner), footprint));
+    most = std::max(most, block_payload_bytes(problem, owner, footprint));
   }
   return block_header_bytes + most;
 }
@@ -64,25 +120,35 @@ std::int64_t score_elements(const RingProblem &problem, std::int64_t rank) {
   for (const std::int64_t owner : candidate_owners(problem)) {
     most_keys = std::max(most_keys, longest_span(keys_of(problem, owner)));
   }
-  const std::int64_t rows = longest_span(query_tokens(problem.placement, attention.tokens, problem.ring_size, rank));
+  const std::int64_t rows = longest_span(queries_of(problem, rank));
   return checked_product({attention.batch, attention.query_heads, rows, most_keys});
 }
 
 MemoryByPurpose closed_form(const RingProblem &problem, std::int64_t rank, const KernelFootprint &footprint,
                             KernelKind kernel) {
   validate(problem);
-  const AttentionProblem &attention = problem.attention;
-  const std::int64_t element = problem::storage_bytes(attention.dtype);
-  const std::int64_t rows = checked_product(
-      {attention.batch, query_tokens(problem.placement, attention.tokens, problem.ring_size, rank).count(),
-       attention.query_heads});
+  const schedule::BufferCounts buffers = buffer_counts(problem, rank);
+  const std::int64_t block = block_buffer_bytes(problem, footprint);
+  const bool moving = queries_move(problem);
+  const bool backward = problem.pass == schedule::Pass::backward;
+  const std::int64_t home = has_results(problem) ? result_buffer_bytes(problem) : 0;
   MemoryByPurpose memory;
-  memory[Purpose::query] = checked_product({rows, attention.head_dim, element});
-  memory[Purpose::output] = memory[Purpose::query];
-  // The log-sum-exp stays in single precision whatever the tensors are stored in.
-  memory[Purpose::partial] = checked_product({rows, sizeof(float)});
-  memory[Purpose::key_value] = block_buffer_bytes(problem, footprint);
-  memory[Purpose::communication] = hop_count(problem) > 0 ? memory[Purpose::key_value] : 0;
+  // What moves stands in block buffer 0, what stays in a buffer of its own; the log-sum-exp stays in single precision
+  // whatever the tensors are stored in.
+  memory[Purpose::query] = moving ? block : query_bytes(problem, rank);
+  memory[Purpose::key_value] = moving ? key_value_bytes(problem, rank, footprint) : block;
+  if (backward) {
+    // The output and log-sum-exps of the forward pass; the row dots are made from them. Gradients: of the output, of
+    // what stays, and at home of what moved.
+    memory[Purpose::output] = query_bytes(problem, rank);
+    memory[Purpose::partial] = (moving ? 1 : 2) * row_number_bytes(problem, rank);
+    memory[Purpose::gradient] = home + (moving ? plain_bytes(problem, rank) : 2 * query_bytes(problem, rank));
+  } else {
+    memory[Purpose::output] = moving ? home : query_bytes(problem, rank);
+    memory[Purpose::partial] = moving ? 0 : row_number_bytes(problem, rank);
+  }
+  memory[Purpose::communication] = checked_product({buffers.block_buffers - 1 + copy_buffer_count(problem), block}) +
+                                   checked_product({buffers.result_buffers, home});
   if (kernel == KernelKind::materialised) {
     memory[Purpose::scores] = checked_product({score_elements(problem, rank), sizeof(float)});
   }
@@ -91,10 +157,11 @@ MemoryByPurpose closed_form(const RingProblem &problem, std::int64_t rank, const
 }
 
 std::int64_t rank_with_most_memory(const RingProblem &problem) {
-  const auto most_of = [&](std::int64_t rank) {
-    return query_tokens(problem.placement, problem.attention.tokens, problem.ring_size, rank).count();
-  };
-  return most_of(problem.ring_size - 1) > most_of(0) ? problem.ring_size - 1 : 0;
+  std::int64_t most = 0;
+  for (const std::int64_t rank : candidate_owners(problem)) {
+    most = queries_of(problem, rank).count() > queries_of(problem, most).count() ? rank : most;
+  }
+  return most;
 }
 
 } // namespace ringscale::memory

@@ -28,8 +28,23 @@ inline constexpr std::int64_t block_header_bytes = 64;
 std::int64_t packed_bytes(const problem::AttentionProblem &attention, const problem::TokenSet &tokens,
                           const KernelFootprint &footprint);
 
+/// Bytes of the tensors that travel as the block of `owner`, without header: packed keys and values; plain ones where
+/// the kernels of the pass or pattern read these (dilated, backward); the query rows where queries move, and with them
+/// the output gradient, log-sum-exps and row dots of a backward pass.
+std::int64_t block_payload_bytes(const schedule::RingProblem &problem, std::int64_t owner,
+                                 const KernelFootprint &footprint);
+
+/// Bytes of the partial results that follow the block of `owner`, without header: output and log-sum-exps, or the
+/// gradients of what moves. 0 where none travel.
+std::int64_t result_payload_bytes(const schedule::RingProblem &problem, std::int64_t owner);
+/// Bytes of a buffer that holds any rank's result, header included.
+std::int64_t result_buffer_bytes(const schedule::RingProblem &problem);
+
+/// Message buffers beside those of blocks and results: one a channel for blocks that are copied before a hop.
+std::int64_t copy_buffer_count(const schedule::RingProblem &problem);
+
 /// Bytes of a buffer that holds any rank's block, header included: what is sent in a hop at most, and the size of
-/// both block buffers.
+/// every block buffer.
 std::int64_t block_buffer_bytes(const schedule::RingProblem &problem, const KernelFootprint &footprint);
 
 /// Score elements the materialised kernel keeps on `rank`: batch x query_heads x rows of its longest query span x

@@ -6,8 +6,8 @@
 namespace ringscale::memory {
 
 std::string_view name(Purpose purpose) {
-  constexpr std::array<std::string_view, purpose_count> words{"query",  "key_value",     "output",   "partial",
-                                                              "scores", "communication", "workspace"};
+  constexpr std::array<std::string_view, purpose_count> words{"query",    "key_value", "output",        "partial",
+                                                              "gradient", "scores",    "communication", "workspace"};
   return words[static_cast<std::size_t>(purpose)];
 }
 

@@ -9,13 +9,14 @@
 namespace ringscale::memory {
 
 /// What bytes are held for. key_value is the block a rank computes with, communication the second block buffer that
-/// the next one arrives in, partial the log-sum-exp rows, scores the materialised score matrix.
-enum class Purpose { query, key_value, output, partial, scores, communication, workspace };
+/// the next one arrives in, partial the log-sum-exp rows, gradient those of a backward pass, scores the materialised
+/// score matrix.
+enum class Purpose { query, key_value, output, partial, gradient, scores, communication, workspace };
 
-inline constexpr std::size_t purpose_count = 7;
+inline constexpr std::size_t purpose_count = 8;
 inline constexpr std::array<Purpose, purpose_count> all_purposes{
-    Purpose::query,  Purpose::key_value,     Purpose::output,   Purpose::partial,
-    Purpose::scores, Purpose::communication, Purpose::workspace};
+    Purpose::query,    Purpose::key_value, Purpose::output,        Purpose::partial,
+    Purpose::gradient, Purpose::scores,    Purpose::communication, Purpose::workspace};
 
 /// The word of design tables and of JSON keys.
 std::string_view name(Purpose purpose);

@@ -18,11 +18,18 @@ template <class MemorySpace> class TrackedBuffer {
 public:
   TrackedBuffer() = default;
 
-  /// Throws Kokkos' out-of-memory exception, a std::exception naming the label, before anything is counted.
+  /// Throws OutOfBudget before anything is allocated, and Kokkos' out-of-memory exception, a std::exception naming the
+  /// label, before anything is counted.
   TrackedBuffer(Ledger &ledger, Purpose purpose, const std::string &label, std::int64_t bytes)
-      : view_(Kokkos::view_alloc(Kokkos::WithoutInitializing, "ringscale::" + label), static_cast<std::size_t>(bytes)),
-        ledger_(&ledger), purpose_(purpose) {
+      : view_(allocate(ledger, purpose, label, bytes)), purpose_(purpose) {
     ledger.add(purpose, bytes);
+    ledger_ = &ledger;
+  }
+
+  /// A part of memory that several buffers share, which lives as long as the last of them.
+  TrackedBuffer(Ledger &ledger, Purpose purpose, Kokkos::View<std::byte *, MemorySpace> part)
+      : view_(std::move(part)), ledger_(&ledger), purpose_(purpose) {
+    ledger.add(purpose, bytes());
   }
 
   TrackedBuffer(TrackedBuffer &&other) noexcept
@@ -55,7 +62,15 @@ public:
   static void swap_memory(TrackedBuffer &left, TrackedBuffer &right) { std::swap(left.view_, right.view_); }
 
 private:
-  Kokkos::View<std::byte *, MemorySpace> view_;
+  using View = Kokkos::View<std::byte *, MemorySpace>;
+
+  static View allocate(const Ledger &ledger, Purpose purpose, const std::string &label, std::int64_t bytes) {
+    ledger.require_room(purpose, bytes);
+    return View(Kokkos::view_alloc(Kokkos::WithoutInitializing, "ringscale::" + label),
+                static_cast<std::size_t>(bytes));
+  }
+
+  View view_;
   Ledger *ledger_ = nullptr;
   Purpose purpose_ = Purpose::workspace;
 };

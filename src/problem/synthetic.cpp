@@ -31,7 +31,7 @@ float synthetic_value(std::uint64_t seed, Tensor tensor, std::int64_t batch, std
 }
 
 void fill_synthetic(float *destination, std::uint64_t seed, Tensor tensor, const AttentionProblem &problem,
-                    const TokenSet &tokens) {
+                    const TokenSet &tokens, std::int64_t first_batch, std::int64_t first_head) {
   const std::int64_t heads =
       tensor == Tensor::query || tensor == Tensor::output_gradient ? problem.query_heads : problem.kv_heads;
   std::size_t next = 0;
@@ -39,7 +39,7 @@ void fill_synthetic(float *destination, std::uint64_t seed, Tensor tensor, const
     for (std::int64_t index = 0; index < tokens.count(); ++index) {
       const std::int64_t token = tokens.position(index);
       for (std::int64_t head = 0; head < heads; ++head) {
-        const std::uint64_t row = row_of(batch, token, head);
+        const std::uint64_t row = row_of(first_batch + batch, token, first_head + head);
         for (std::int64_t dim = 0; dim < problem.head_dim; ++dim) {
           destination[next++] = element(seed, tensor, row, dim);
         }

@@ -19,8 +19,9 @@ float synthetic_value(std::uint64_t seed, Tensor tensor, std::int64_t batch, std
                       std::int64_t dim);
 
 /// Fills `destination` with the tokens of `tokens`, [batch, tokens.count(), heads, head_dim] row-major; `heads` is
-/// query_heads for the query and the output gradient, kv_heads for key and value.
+/// query_heads for the query and the output gradient, kv_heads for key and value. Of a larger problem, the batch
+/// entries from `first_batch` and the heads from `first_head` on.
 void fill_synthetic(float *destination, std::uint64_t seed, Tensor tensor, const AttentionProblem &problem,
-                    const TokenSet &tokens);
+                    const TokenSet &tokens, std::int64_t first_batch = 0, std::int64_t first_head = 0);
 
 } // namespace ringscale::problem

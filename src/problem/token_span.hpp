@@ -32,6 +32,19 @@ struct TokenSet {
   bool operator==(const TokenSet &) const = default;
 };
 
+/// Rows begin .. begin + count - 1 of a set, in the order of its buffers; they must exist.
+inline TokenSet rows_of(const TokenSet &set, std::int64_t begin, std::int64_t count) {
+  const auto part = [](const TokenSpan &span, std::int64_t from, std::int64_t to) {
+    const std::int64_t first = std::clamp<std::int64_t>(from, 0, span.count);
+    return TokenSpan{span.position(first), std::clamp<std::int64_t>(to, first, span.count) - first, span.stride};
+  };
+  const std::int64_t behind = begin - set.first.count;
+  const TokenSpan first = part(set.first, begin, begin + count);
+  const TokenSpan second = part(set.second, behind, behind + count);
+  return first.count == 0 && second.count > 0 ? TokenSet{second, {}}
+                                              : TokenSet{first, second.count > 0 ? second : TokenSpan{}};
+}
+
 /// Floor division for a positive divisor, also for negative dividends.
 constexpr std::int64_t floor_divide(std::int64_t dividend, std::int64_t divisor) {
   const std::int64_t quotient = dividend / divisor;

@@ -82,12 +82,22 @@ void Journal::take_line(const Json &line, const std::string &where) {
   const ObjectReader reader(line, where);
   if (reader.has("run")) {
     runs_.push_back(reader.any("run"));
+  } else if (reader.has("started")) {
+    started_ = JournalStart{reader.text("started"), reader.integer("ring_size", 1)};
+  } else if (reader.has("failed")) {
+    JournalFailure failure{reader.text("failed"), reader.integer("ring_size", 1), reader.text("reason"), {}};
+    if (!reader.any("exit_code").is_null()) {
+      failure.exit_code = static_cast<int>(reader.integer("exit_code", 0, 255));
+    }
+    end_attempt(failure.point);
+    failures_.push_back(std::move(failure));
   } else {
     const std::string point = reader.text("point");
     if (!places_.emplace(point, entries_.size()).second) {
       throw problem::InvalidInput(where + ": the point '" + point + "' stands twice in the journal");
     }
     static_cast<void>(reader.object("row"));
+    end_attempt(point);
     entries_.push_back({point, reader.any("row")});
   }
   reader.finish();
@@ -108,8 +118,34 @@ void Journal::append_point(const std::string &point, const Json &row) {
   line["point"] = point;
   line["row"] = row;
   write_line(line);
+  end_attempt(point);
   places_.emplace(point, entries_.size());
   entries_.push_back({point, row});
+}
+
+void Journal::append_started(const JournalStart &start) {
+  Json line = Json::object();
+  line["started"] = start.point;
+  line["ring_size"] = start.ring_size;
+  write_line(line);
+  started_ = start;
+}
+
+void Journal::append_failed(const JournalFailure &failure) {
+  Json line = Json::object();
+  line["failed"] = failure.point;
+  line["ring_size"] = failure.ring_size;
+  line["reason"] = failure.reason;
+  line["exit_code"] = failure.exit_code ? Json(*failure.exit_code) : Json(nullptr);
+  write_line(line);
+  end_attempt(failure.point);
+  failures_.push_back(failure);
+}
+
+void Journal::end_attempt(const std::string &point) {
+  if (started_ && started_->point == point) {
+    started_.reset();
+  }
 }
 
 void Journal::write_line(const Json &line) {

@@ -3,11 +3,13 @@
 
 #include <mpi.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "ring/collective.hpp"
 #include "ring/deadline.hpp"
 
 namespace ringscale::ring {
@@ -42,6 +44,17 @@ public:
   /// called. Throws InvalidInput when size is not in 1..size().
   Communicator split_first(int size) const;
 
+  /// The same ranks in the same order as a grid, the last axis varying fastest, with no axis periodic. Inherits the
+  /// deadline. Throws InvalidInput unless the product of `sizes`, each 1 or more, is size().
+  Communicator cartesian(std::span<const int> sizes) const;
+  /// Of a grid, the ranks that share this rank's coordinates on the axes not kept: a grid of the kept axes, or this
+  /// rank alone and no grid when none is kept. Inherits the deadline. Throws InvalidInput unless `kept` has an entry an
+  /// axis.
+  Communicator sub_grid(std::span<const bool> kept) const;
+  /// Axes of the grid, and this rank's place on each; none when this is no grid. Not collective.
+  int grid_axes() const;
+  std::vector<int> coordinates() const;
+
   bool is_member() const { return handle_ != MPI_COMM_NULL; }
   int rank() const { return rank_; }
   int size() const { return size_; }
@@ -72,6 +85,12 @@ public:
   /// Every rank's text, by rank; lengths may differ.
   std::vector<std::string> all_gather(const std::string &text) const;
 
+  /// Starts replacing `values`, as many on every rank, by their sums over the ranks; every rank gets the same bits.
+  Collective start_sum(std::span<float> values) const;
+  /// Starts gathering every rank's bytes, as many on each, one after the other by rank. Throws std::invalid_argument
+  /// when `everyones` has not size() times the room of `mine`, or a rank sends more than 2^31 - 1 bytes.
+  Collective start_all_gather(std::span<const std::byte> mine, std::span<std::byte> everyones) const;
+
   /// Ranks of this group on this node, and cores their affinity masks cover together.
   int ranks_on_node() const { return ranks_on_node_; }
   int cores_on_node() const { return cores_on_node_; }
@@ -82,6 +101,7 @@ private:
   Communicator() = default;
   void adopt(MPI_Comm handle);
   void find_neighbours();
+  Collective pending(const char *call, const char *what) const;
   void wait(MPI_Request &request, const char *call, const char *what) const;
   void reduce(const void *value, void *result, MPI_Datatype type, MPI_Op operation) const;
 

@@ -18,13 +18,6 @@ constexpr int watchdog_exit_code = 124;
 constexpr int longest_spin = 2000; // polls, a few hundred microseconds
 constexpr auto longest_nap = std::chrono::microseconds(500);
 
-[[noreturn]] void end_process(double deadline_s, const Site &site, const Outstanding &outstanding) {
-  const std::string missing = outstanding ? outstanding() : std::string();
-  std::fprintf(stderr, "ringscale watchdog: nothing within %g s: %s%s%s\n", deadline_s, describe(site).c_str(),
-               missing.empty() ? "" : "; outstanding: ", missing.c_str());
-  end_job(watchdog_exit_code);
-}
-
 } // namespace
 
 double now_s() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
@@ -39,7 +32,7 @@ void wait_until(const std::function<bool()> &done, double deadline_s, WaitMode m
   auto nap = std::chrono::microseconds(20);
   while (!done()) {
     if (deadline_s > 0.0 && !(now_s() - begin_s <= deadline_s)) {
-      end_process(deadline_s, site, outstanding);
+      end_at_deadline(deadline_s, site, outstanding ? outstanding() : std::string());
     }
     if (mode == WaitMode::yield || (mode == WaitMode::spin && spins >= longest_spin)) {
       sched_yield();
@@ -50,6 +43,12 @@ void wait_until(const std::function<bool()> &done, double deadline_s, WaitMode m
       ++spins;
     }
   }
+}
+
+void end_at_deadline(double deadline_s, const Site &site, const std::string &outstanding) {
+  std::fprintf(stderr, "ringscale watchdog: nothing within %g s: %s%s%s\n", deadline_s, describe(site).c_str(),
+               outstanding.empty() ? "" : "; outstanding: ", outstanding.c_str());
+  end_job(watchdog_exit_code);
 }
 
 } // namespace ringscale::ring

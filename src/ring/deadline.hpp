@@ -25,4 +25,7 @@ using Outstanding = std::function<std::string()>;
 void wait_until(const std::function<bool()> &done, double deadline_s, WaitMode mode, const Site &site,
                 const Outstanding &outstanding);
 
+/// What wait_until does at the end, for waits that are watched in another way.
+[[noreturn]] void end_at_deadline(double deadline_s, const Site &site, const std::string &outstanding);
+
 } // namespace ringscale::ring

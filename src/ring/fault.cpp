@@ -14,14 +14,15 @@ namespace ringscale::ring {
 
 namespace {
 
-constexpr std::array<std::pair<std::string_view, FaultKind>, 7> fault_words{
+constexpr std::array<std::pair<std::string_view, FaultKind>, 8> fault_words{
     {{"none", FaultKind::none},
      {"skip_hop", FaultKind::skip_hop},
      {"corrupt_element", FaultKind::corrupt_element},
      {"swap_halves", FaultKind::swap_halves},
      {"wrong_scale", FaultKind::wrong_scale},
      {"late_rank", FaultKind::late_rank},
-     {"dead_rank", FaultKind::dead_rank}}};
+     {"dead_rank", FaultKind::dead_rank},
+     {"drop_result", FaultKind::drop_result}}};
 
 std::vector<std::string_view> split(std::string_view text) {
   std::vector<std::string_view> parts;

@@ -10,8 +10,9 @@ namespace ringscale::ring {
 /// Errors put into a ring on purpose, so that tests can see each one refused. skip_hop: the rank keeps its old block
 /// for one more step. corrupt_element: one float of the block it computes with changes. swap_halves: the two halves
 /// of the block's payload change places. wrong_scale: scores of the step are scaled 1 % too high. late_rank: the rank
-/// sleeps before the step. dead_rank: it is killed there.
-enum class FaultKind { none, skip_hop, corrupt_element, swap_halves, wrong_scale, late_rank, dead_rank };
+/// sleeps before the step. dead_rank: it is killed there. drop_result: the partial result that arrives in the step is
+/// not added to the rank's own.
+enum class FaultKind { none, skip_hop, corrupt_element, swap_halves, wrong_scale, late_rank, dead_rank, drop_result };
 
 struct Fault {
   FaultKind kind = FaultKind::none;

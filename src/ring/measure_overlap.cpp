@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <functional>
+#include <memory>
 
 #include "problem/invalid_input.hpp"
+#include "ring/make_transport.hpp"
 #include "ring/measurements.hpp"
-#include "ring/mpi_transport.hpp"
 #include "ring/sampling.hpp"
 #include "ring/tile_bench.hpp"
 #include "statistics/summary.hpp"
@@ -16,8 +17,9 @@ namespace {
 /// Two buffers, and one shift of the outgoing one to the next rank.
 class Shift {
 public:
-  Shift(const Communicator &communicator, std::int64_t bytes)
-      : transport_(communicator), bytes_(bytes), next_((communicator.rank() + 1) % communicator.size()),
+  Shift(const Communicator &communicator, std::int64_t bytes, Exchange exchange)
+      : transport_(make_transport(exchange, communicator)), bytes_(bytes),
+        next_((communicator.rank() + 1) % communicator.size()),
         previous_((communicator.rank() + communicator.size() - 1) % communicator.size()), site_{"ring shift",
                                                                                                 communicator.rank(), -1,
                                                                                                 next_, previous_},
@@ -29,14 +31,14 @@ public:
   }
 
   void start() {
-    transport_.post_receive(previous_, incoming_.data(), bytes_, MessageTag::shift, site_);
-    transport_.post_send(next_, outgoing_.data(), bytes_, MessageTag::shift, site_);
+    transport_->post_receive(previous_, incoming_.data(), bytes_, MessageTag::shift, site_);
+    transport_->post_send(next_, outgoing_.data(), bytes_, MessageTag::shift, site_);
   }
-  void progress() { transport_.progress(); }
-  void finish() { transport_.wait(site_); }
+  void progress() { transport_->progress(); }
+  void finish() { transport_->wait_all(site_); }
 
 private:
-  MpiTransport transport_;
+  std::unique_ptr<Transport> transport_;
   std::int64_t bytes_;
   int next_;
   int previous_;
@@ -54,18 +56,41 @@ double hidden_fraction(const OverlapMeasurement &measured, const std::vector<dou
 
 } // namespace
 
-std::vector<double> measure_shift(Communicator &communicator, std::int64_t bytes, const Repetitions &repetitions) {
-  Shift shift(communicator, bytes);
+std::vector<double> measure_shift(Communicator &communicator, std::int64_t bytes, const Repetitions &repetitions,
+                                  Exchange exchange) {
+  Shift shift(communicator, bytes, exchange);
   return sample_collective(communicator, repetitions, [&] {
     shift.start();
     shift.finish();
   });
 }
 
+std::vector<double> measure_all_gather(Communicator &communicator, std::int64_t bytes, const Repetitions &repetitions,
+                                       Gathering gathering) {
+  if (bytes < 1) {
+    throw problem::InvalidInput("an all-gather needs at least one byte a rank");
+  }
+  const auto ranks = static_cast<std::size_t>(communicator.size());
+  std::vector<GatheredPart> parts;
+  for (std::size_t rank = 0; rank < ranks; ++rank) {
+    parts.push_back({static_cast<std::int64_t>(rank) * bytes, bytes});
+  }
+  const Kokkos::View<std::byte *, kernels::MemorySpace> own("ringscale::all_gather::own",
+                                                            static_cast<std::size_t>(bytes));
+  const Kokkos::View<std::byte *, kernels::MemorySpace> gathered("ringscale::all_gather::gathered",
+                                                                 ranks * static_cast<std::size_t>(bytes));
+  const auto transport = make_transport(Exchange::nonblocking, communicator);
+  const Site site{"all-gather", communicator.rank()};
+  return sample_collective(communicator, repetitions, [&] {
+    transport->post_all_gather(own.data(), gathered.data(), parts, gathering, site);
+    transport->wait_all(site);
+  });
+}
+
 OverlapMeasurement measure_overlap(Communicator &communicator, const TileSetting &setting, std::int64_t bytes,
-                                   const Repetitions &repetitions) {
+                                   const Repetitions &repetitions, Exchange exchange) {
   const TileBench bench(setting);
-  Shift shift(communicator, bytes);
+  Shift shift(communicator, bytes, exchange);
   OverlapMeasurement measured;
   // The four take turns, so that whatever else slows the machine down for a while slows all of them.
   const auto sample_into = [&](std::vector<double> &samples, bool keep, const std::function<void()> &work) {

@@ -42,10 +42,9 @@ std::vector<double> measure_step_fixed(Communicator &communicator, const Repetit
   std::vector<double> samples;
   for (int call = -repetitions.warmup; call < repetitions.samples; ++call) {
     rank.begin(false);
+    rank.load();
     communicator.barrier("before a ring of one-token blocks");
     const double slowest_s = communicator.max(time_once([&] { rank.run(); }));
-    rank.start_return();
-    rank.finish_return();
     if (call >= 0) {
       samples.push_back(slowest_s / static_cast<double>(step_count(options.problem)));
     }
@@ -81,11 +80,11 @@ std::vector<double> measure_ping_pong(Communicator &communicator, std::int64_t b
     receive();
     if (rank == 0) {
       send(); // the answer's receive is posted already
-      transport.wait(site);
+      transport.wait_all(site);
     } else {
-      transport.wait(site);
+      transport.wait_all(site);
       send();
-      transport.wait(site);
+      transport.wait_all(site);
     }
   };
   std::vector<double> samples;

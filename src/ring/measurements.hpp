@@ -7,6 +7,7 @@
 #include "memory/closed_form.hpp"
 #include "problem/attention_problem.hpp"
 #include "ring/communicator.hpp"
+#include "ring/exchange.hpp"
 
 namespace ringscale::ring {
 
@@ -50,7 +51,12 @@ std::vector<double> measure_ping_pong(Communicator &communicator, std::int64_t b
 
 /// One-way seconds of a ring shift: every rank sends `bytes` to the next one at once, as in a hop, nobody computing.
 /// Slowest rank. Collective.
-std::vector<double> measure_shift(Communicator &communicator, std::int64_t bytes, const Repetitions &repetitions);
+std::vector<double> measure_shift(Communicator &communicator, std::int64_t bytes, const Repetitions &repetitions,
+                                  Exchange exchange = Exchange::nonblocking);
+
+/// Seconds of an all-gather of `bytes` of every rank, nobody computing. Slowest rank. Collective.
+std::vector<double> measure_all_gather(Communicator &communicator, std::int64_t bytes, const Repetitions &repetitions,
+                                       Gathering gathering = Gathering::nonblocking);
 
 /// How much of a hop hides behind computing: a shift alone, a tile alone, and both at once with progress polled
 /// between slices and without. Slowest rank, same samples on every rank.
@@ -63,6 +69,6 @@ struct OverlapMeasurement {
   double hidden_fraction_unpolled = 0.0; ///< clamped to [0, 1]
 };
 OverlapMeasurement measure_overlap(Communicator &communicator, const TileSetting &setting, std::int64_t bytes,
-                                   const Repetitions &repetitions);
+                                   const Repetitions &repetitions, Exchange exchange = Exchange::nonblocking);
 
 } // namespace ringscale::ring

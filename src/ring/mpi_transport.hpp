@@ -1,44 +1,61 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <mpi.h>
-
-#include <string>
-#include <vector>
-
-#include "ring/communicator.hpp"
-#include "ring/transport.hpp"
+#include "ring/polled_transport.hpp"
 
 namespace ringscale::ring {
 
-/// Nonblocking MPI messages, completed by polling MPI_Test (plain MPICH moves nothing while nobody calls it). Buffers
-/// may lie in any memory the MPI library can read. The communicator must outlive it.
-class MpiTransport : public Transport {
+/// Two-sided MPI messages in pieces of at most `piece_bytes`, since MPI counts are 31-bit. Nonblocking
+/// (Exchange::nonblocking) as it stands: MPI_Isend and MPI_Irecv, completed by polling MPI_Testsome (plain MPICH moves
+/// nothing while nobody calls it). Buffers may lie in any memory the MPI library can read.
+class MpiTransport : public PolledTransport {
 public:
-  /// Messages longer than `piece_bytes` travel as several, since MPI counts are 31-bit.
-  explicit MpiTransport(const Communicator &communicator, std::int64_t piece_bytes = std::int64_t{1} << 30);
+  explicit MpiTransport(const Communicator &communicator, std::int64_t piece_bytes = default_piece_bytes)
+      : PolledTransport(communicator), piece_bytes_(piece_bytes) {}
 
-  void post_receive(int source, std::byte *buffer, std::int64_t bytes, MessageTag tag, const Site &site) override;
-  void post_send(int destination, const std::byte *buffer, std::int64_t bytes, MessageTag tag,
-                 const Site &site) override;
-  bool progress() override;
-  void wait(const Site &site) override;
+  Ticket post_receive(int source, std::byte *buffer, std::int64_t bytes, MessageTag tag, const Site &site) final;
+  Ticket post_send(int destination, const std::byte *buffer, std::int64_t bytes, MessageTag tag,
+                   const Site &site) final;
 
-private:
-  struct Posted {
-    bool receive = false;
+  static constexpr std::int64_t default_piece_bytes = std::int64_t{1} << 30;
+
+protected:
+  /// A piece of a message; of the two buffers, one is null.
+  struct Piece {
+    Ticket ticket = 0;
     int peer = -1;
+    std::byte *receive_buffer = nullptr;
+    const std::byte *send_buffer = nullptr;
     int bytes = 0;
+    MessageTag tag = MessageTag::control;
+    Site site;
+
+    bool is_receive() const { return receive_buffer != nullptr; }
+    RequestSet::Operation operation() const;
   };
 
-  std::string outstanding() const;
+  /// Gives one piece to MPI.
+  virtual void post(const Piece &piece) { start(piece); }
+  /// MPI_Irecv or MPI_Isend.
+  void start(const Piece &piece);
 
-  const Communicator &communicator_;
+private:
   std::int64_t piece_bytes_;
-  Site site_;
-  std::vector<MPI_Request> requests_;
-  std::vector<Posted> posted_;
-  std::size_t completed_ = 0; ///< requests before this one are done
+};
+
+/// Exchange::blocking: messages start when somebody waits and only move during waits, as a program of blocking calls
+/// behaves; progress() does nothing. Not MPI_Sendrecv itself, which nothing could end when a rank is lost: all that
+/// was posted starts together and is polled to completion. A receive whose sender posts only after the receiver
+/// returned from this wait never completes.
+class BlockingTransport : public MpiTransport {
+public:
+  using MpiTransport::MpiTransport;
+
+protected:
+  void post(const Piece &piece) override {
+    start_in_wait([this, piece] { start(piece); });
+  }
+  bool moves_only_in_waits() const override { return true; }
 };
 
 } // namespace ringscale::ring

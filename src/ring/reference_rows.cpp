@@ -73,7 +73,8 @@ void join(ReferenceRows &rows, const AttentionProblem &attention, const Run &run
 } // namespace
 
 ReferenceRows reference_rows(const AttentionProblem &attention, std::uint64_t seed,
-                             const std::vector<std::int64_t> &positions, std::int64_t piece_tokens) {
+                             const std::vector<std::int64_t> &positions, std::int64_t piece_tokens,
+                             const TensorOrigin &origin) {
   ReferenceRows rows;
   rows.row_count = static_cast<std::int64_t>(positions.size());
   const std::int64_t lse_elements = attention.batch * rows.row_count * attention.query_heads;
@@ -104,8 +105,8 @@ ReferenceRows reference_rows(const AttentionProblem &attention, std::uint64_t se
     if (causal && (runs.empty() || runs.back().position + runs.back().count <= begin)) {
       break; // no row looks this far
     }
-    fill_tensor(key.data(), seed, problem::Tensor::key, attention, keys);
-    fill_tensor(value.data(), seed, problem::Tensor::value, attention, keys);
+    fill_tensor(key.data(), seed, problem::Tensor::key, attention, keys, origin);
+    fill_tensor(value.data(), seed, problem::Tensor::value, attention, keys, origin);
     const auto tensor4 = [&](const auto *data, std::int64_t tokens, std::int64_t heads) {
       return kernels::ConstTensor4(data, extent(attention.batch), extent(tokens), extent(heads),
                                    extent(attention.head_dim));
@@ -114,7 +115,8 @@ ReferenceRows reference_rows(const AttentionProblem &attention, std::uint64_t se
       if (causal && run.position + run.count <= begin) {
         continue;
       }
-      fill_tensor(query.data(), seed, problem::Tensor::query, attention, TokenSet{{run.position, run.count, 1}, {}});
+      fill_tensor(query.data(), seed, problem::Tensor::query, attention, TokenSet{{run.position, run.count, 1}, {}},
+                  origin);
       const kernels::ReferenceTensor4 run_output(output.data(), extent(attention.batch), extent(run.count),
                                                  extent(attention.query_heads), extent(attention.head_dim));
       const kernels::ReferenceTensor3 run_lse(lse.data(), extent(attention.batch), extent(run.count),

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "problem/attention_problem.hpp"
+#include "ring/ring_options.hpp"
 
 namespace ringscale::ring {
 
@@ -28,9 +29,11 @@ struct ReferenceRows {
   }
 };
 
-/// The rows at `positions` (ascending) of synthetic data, over all keys that the mask admits. Keys and values are
-/// made in pieces of `piece_tokens`, so a long sequence is never held whole; pieces are joined in double precision.
+/// The rows at `positions` (ascending) of synthetic data from `origin` on, of dense attention over all keys that the
+/// mask admits. Keys and values are made in pieces of `piece_tokens`, so a long sequence is never held whole; pieces
+/// are joined in double precision.
 ReferenceRows reference_rows(const problem::AttentionProblem &attention, std::uint64_t seed,
-                             const std::vector<std::int64_t> &positions, std::int64_t piece_tokens = 8192);
+                             const std::vector<std::int64_t> &positions, std::int64_t piece_tokens = 8192,
+                             const TensorOrigin &origin = {});
 
 } // namespace ringscale::ring

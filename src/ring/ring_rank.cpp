@@ -5,213 +5,292 @@
 #include <limits>
 #include <utility>
 
+#include "kernels/attention_backward.hpp"
 #include "kernels/packed_key_value.hpp"
 #include "ring/checksum.hpp"
+#include "ring/deadline.hpp"
 #include "ring/rank_data.hpp"
+#include "ring/row_views.hpp"
 
 namespace ringscale::ring {
 
 using memory::Purpose;
-using memory::TrackedBuffer;
 using problem::AttentionProblem;
+using problem::Tensor;
 using problem::TokenSet;
 using schedule::RingProblem;
 
 namespace {
 
-std::int64_t float_bytes(std::int64_t elements) { return elements * static_cast<std::int64_t>(sizeof(float)); }
+constexpr auto float_bytes = static_cast<std::int64_t>(sizeof(float));
 
 } // namespace
 
-RingRank::RingRank(const RingOptions &options, std::int64_t rank, Transport &transport, memory::Ledger &ledger)
-    : options_(options), rank_(rank), transport_(transport) {
-  const RingProblem &problem = options_.problem;
-  validate(problem);
-  const AttentionProblem &attention = problem.attention;
-  queries_ = query_tokens(problem.placement, attention.tokens, problem.ring_size, rank);
-  scale_ = static_cast<float>(problem::softmax_scale(attention.head_dim));
-  const memory::KernelFootprint footprint = kernel_footprint(attention, options_.kernel);
-  const std::int64_t rows = attention.batch * queries_.count() * attention.query_heads;
-  const std::int64_t block_buffer = memory::block_buffer_bytes(problem, footprint);
-
-  query_buffer_ = {ledger, Purpose::query, "query", float_bytes(rows * attention.head_dim)};
-  output_buffer_ = {ledger, Purpose::output, "output", float_bytes(rows * attention.head_dim)};
-  held_block_ = {ledger, Purpose::key_value, "held_block", block_buffer};
-  if (hop_count(problem) > 0) {
-    incoming_block_ = {ledger, Purpose::communication, "incoming_block", block_buffer};
-  }
-  partial_buffer_ = {ledger, Purpose::partial, "log_sum_exp", float_bytes(rows)};
-  if (options_.kernel == memory::KernelKind::materialised) {
-    score_buffer_ = {ledger, Purpose::scores, "scores", float_bytes(memory::score_elements(problem, rank))};
-  }
-  kernel_workspace_ = {ledger, Purpose::workspace, footprint.workspace_bytes};
-
-  query_ = {query_buffer_.as<float>(), static_cast<std::size_t>(attention.batch),
-            static_cast<std::size_t>(queries_.count()), static_cast<std::size_t>(attention.query_heads),
-            static_cast<std::size_t>(attention.head_dim)};
-  output_ = {output_buffer_.as<float>(), query_.extent(0), query_.extent(1), query_.extent(2), query_.extent(3)};
-  log_sum_exp_ = {partial_buffer_.as<float>(), query_.extent(0), query_.extent(1), query_.extent(2)};
-  times_met_.resize(static_cast<std::size_t>(problem.ring_size));
-  pack_own_block();
-  fill_tensor(query_buffer_.as<float>(), options_.seed, problem::Tensor::query, attention, queries_);
+RankInputs synthetic_inputs(const RingOptions &options, std::int64_t rank) {
+  RankInputs inputs;
+  inputs.tensor = [options, rank](Tensor tensor, float *destination) {
+    const bool of_query = tensor == Tensor::query || tensor == Tensor::output_gradient;
+    fill_tensor(destination, options.seed, tensor, options.problem.attention,
+                of_query ? queries_of(options.problem, rank) : keys_of(options.problem, rank), options.origin);
+  };
+  return inputs;
 }
 
-void RingRank::pack_own_block() {
+RingRank::RingRank(const RingOptions &options, std::int64_t rank, Transport &transport, memory::Ledger &ledger,
+                   RankInputs inputs)
+    : options_(options), rank_(rank), transport_(transport), inputs_(std::move(inputs)),
+      plan_(ring_plan(options.problem, rank)), query_tokens_(queries_of(options.problem, rank).count()),
+      key_tokens_(keys_of(options.problem, rank).count()), kernels_(options, rank, ledger) {
   const RingProblem &problem = options_.problem;
   const AttentionProblem &attention = problem.attention;
-  const TokenSet keys = key_tokens(problem.placement, attention.tokens, problem.ring_size, rank_);
-  // The unpacked keys and values exist only here, in the buffers that hold query and output afterwards: a rank never
-  // has more keys than queries, nor more key heads than query heads, so they fit and the high-water mark is the ring's.
-  fill_tensor(query_buffer_.as<float>(), options_.seed, problem::Tensor::key, attention, keys);
-  fill_tensor(output_buffer_.as<float>(), options_.seed, problem::Tensor::value, attention, keys);
-  const auto unpacked = [&](const TrackedBuffer<kernels::MemorySpace> &buffer) {
-    return kernels::ConstTensor4(buffer.as<float>(), static_cast<std::size_t>(attention.batch),
-                                 static_cast<std::size_t>(keys.count()), static_cast<std::size_t>(attention.kv_heads),
-                                 static_cast<std::size_t>(attention.head_dim));
-  };
-  float *payload = held_block_.as<float>(memory::block_header_bytes);
-  for (int span = 0; span < keys.span_count(); ++span) {
-    kernels::pack_key_value(space_, unpacked(query_buffer_), unpacked(output_buffer_), span == 0 ? 0 : keys.first.count,
-                            keys.span(span).count, payload + span_offset(problem, rank_, span));
+  scale_ = static_cast<float>(problem::softmax_scale(attention.head_dim));
+  const std::int64_t query = float_bytes * attention.batch * query_tokens_ * attention.query_heads * attention.head_dim;
+  const std::int64_t numbers = float_bytes * attention.batch * query_tokens_ * attention.query_heads;
+  const std::int64_t key = float_bytes * attention.batch * key_tokens_ * attention.kv_heads * attention.head_dim;
+  const memory::KernelFootprint footprint{kernels::key_tile_tokens, 0};
+  const std::int64_t block = memory::block_buffer_bytes(problem, footprint);
+  const std::int64_t result = has_results(problem) ? memory::result_buffer_bytes(problem) : 0;
+  const schedule::BufferCounts counts = buffer_counts(problem, rank);
+
+  // An all-gather fills all blocks at once, so they lie one after the other.
+  const bool together = problem.schedule == schedule::Schedule::all_gather;
+  const Kokkos::View<std::byte *, kernels::MemorySpace> all(
+      Kokkos::view_alloc(Kokkos::WithoutInitializing, std::string("ringscale::gathered_blocks")),
+      static_cast<std::size_t>(together ? counts.block_buffers * block : 0));
+  for (std::int64_t buffer = 0; buffer < counts.block_buffers; ++buffer) {
+    const Purpose own = queries_move() ? Purpose::query : Purpose::key_value;
+    const Purpose purpose = buffer == 0 ? own : Purpose::communication;
+    if (together) {
+      const auto begin = static_cast<std::size_t>(buffer * block);
+      blocks_.emplace_back(ledger, purpose,
+                           Kokkos::subview(all, std::pair(begin, begin + static_cast<std::size_t>(block))));
+    } else {
+      blocks_.emplace_back(ledger, purpose, buffer == 0 ? "own_block" : "block", block);
+    }
   }
-  BlockHeader header;
-  header.owner = rank_;
-  header.tokens = keys.count();
-  header.payload_bytes = block_bytes(problem, rank_) - memory::block_header_bytes;
-  space_.fence("ringscale::ring: own block packed");
-  header.checksum = checksum(space_, payload, header.payload_bytes / static_cast<std::int64_t>(sizeof(float)));
-  write_header(held_block_.data(), header);
+  for (std::int64_t buffer = 0; buffer < memory::copy_buffer_count(problem); ++buffer) {
+    copies_.emplace_back(ledger, Purpose::communication, "copied_block", block);
+  }
+  for (std::int64_t buffer = 0; buffer < counts.result_buffers; ++buffer) {
+    results_.emplace_back(ledger, Purpose::communication, "result", result);
+  }
+  if (queries_move()) {
+    RingProblem kept = problem;
+    kept.moving = schedule::Moving::key_value;
+    key_value_ = {ledger, Purpose::key_value, "key_value", memory::block_payload_bytes(kept, rank, footprint)};
+  } else {
+    query_ = {ledger, Purpose::query, "query", query};
+  }
+  if (backward()) {
+    output_ = {ledger, Purpose::output, "output", query};
+    partial_ = {ledger, Purpose::partial, "log_sum_exp", queries_move() ? numbers : 2 * numbers};
+    gradient_ = {ledger, Purpose::gradient, "gradient", queries_move() ? 2 * key : 2 * query};
+    home_ = {ledger, Purpose::gradient, "home", result};
+    inputs_.forward_result(output_.as<float>(), partial_.as<float>());
+  } else if (queries_move()) {
+    home_ = {ledger, Purpose::output, "home", result};
+  } else {
+    output_ = {ledger, Purpose::output, "output", query};
+    partial_ = {ledger, Purpose::partial, "log_sum_exp", numbers};
+  }
+  times_met_.resize(static_cast<std::size_t>(problem.ring_size));
+  last_use_.resize(blocks_.size());
+}
+
+const RingRank::Buffer &RingRank::result_buffer(std::int64_t index) const {
+  return index == schedule::home_buffer ? home_ : results_[static_cast<std::size_t>(index)];
 }
 
 void RingRank::begin(bool check_payloads) {
   check_payloads_ = check_payloads;
   times_ = {};
   std::fill(times_met_.begin(), times_met_.end(), 0);
+  if (options_.poison_buffers) {
+    for (const auto *buffers : {&blocks_, &copies_, &results_}) {
+      for (const Buffer &buffer : *buffers) {
+        poison(buffer);
+      }
+    }
+  }
   if (options_.softmax == SoftmaxRule::per_chunk) {
-    Kokkos::deep_copy(space_, output_, 0.0F);
-    Kokkos::deep_copy(space_, log_sum_exp_, -std::numeric_limits<float>::infinity());
+    // Every block counts alike, from nothing.
+    const auto elements = static_cast<std::size_t>(output_.bytes() / float_bytes);
+    Kokkos::deep_copy(
+        space_, Kokkos::View<float *, kernels::MemorySpace, kernels::Unmanaged>(output_.as<float>(), elements), 0.0F);
+    Kokkos::deep_copy(space_,
+                      row_numbers<kernels::Tensor3>(partial_.as<float>(), query_tokens_, options_.problem.attention),
+                      -std::numeric_limits<float>::infinity());
     space_.fence("ringscale::ring: partials reset");
   }
 }
 
+void RingRank::load() {
+  if (backward()) {
+    load_backward();
+  } else {
+    load_forward();
+  }
+  write_own_header();
+}
+
+void RingRank::load_forward() {
+  float *own = payload(blocks_.front());
+  if (!queries_move()) {
+    if (options_.problem.pattern.kind == problem::PatternKind::dilated) {
+      inputs_.tensor(Tensor::key, own);
+      inputs_.tensor(Tensor::value, own + block_elements(options_.problem, rank_) / 2);
+    } else {
+      // The unpacked keys and values exist only here, in the buffers that hold query and output afterwards: a rank
+      // never has more keys than queries, nor more key heads than query heads, so they fit and the high-water mark is
+      // the ring's.
+      pack(query_.as<float>(), output_.as<float>(), own);
+    }
+    inputs_.tensor(Tensor::query, query_.as<float>());
+    return;
+  }
+  if (options_.problem.pattern.kind == problem::PatternKind::dilated) {
+    float *key = key_value_.as<float>();
+    inputs_.tensor(Tensor::key, key);
+    inputs_.tensor(Tensor::value, key + key_value_.bytes() / float_bytes / 2);
+  } else {
+    pack(own, payload(home_), key_value_.as<float>());
+  }
+  inputs_.tensor(Tensor::query, own);
+}
+
+void RingRank::load_backward() {
+  const AttentionProblem &attention = options_.problem.attention;
+  const std::int64_t query = attention.batch * query_tokens_ * attention.query_heads * attention.head_dim;
+  const std::int64_t numbers = attention.batch * query_tokens_ * attention.query_heads;
+  float *own = payload(blocks_.front());
+  float *key = queries_move() ? key_value_.as<float>() : own;
+  inputs_.tensor(Tensor::key, key);
+  inputs_.tensor(Tensor::value, key + attention.batch * key_tokens_ * attention.kv_heads * attention.head_dim);
+  // A block of queries: query, output gradient, log-sum-exps, row dots.
+  inputs_.tensor(Tensor::query, queries_move() ? own : query_.as<float>());
+  float *output_gradient = queries_move() ? own + query : gradient_.as<float>();
+  inputs_.tensor(Tensor::output_gradient, output_gradient);
+  const auto lse = row_numbers<kernels::ConstTensor3>(partial_.as<const float>(), query_tokens_, attention);
+  float *output_dot = partial_.as<float>() + numbers;
+  if (queries_move()) {
+    Kokkos::deep_copy(space_, row_numbers<kernels::Tensor3>(own + 2 * query, query_tokens_, attention), lse);
+    output_dot = own + 2 * query + numbers;
+  }
+  kernels::output_gradient_dot(
+      space_,
+      whole_rows<kernels::ConstTensor4>(output_.as<const float>(), query_tokens_, attention.query_heads, attention),
+      whole_rows<kernels::ConstTensor4>(static_cast<const float *>(output_gradient), query_tokens_,
+                                        attention.query_heads, attention),
+      row_numbers<kernels::Tensor3>(output_dot, query_tokens_, attention));
+  // Gradients of what stays are sums over all meetings.
+  float *stays = gradient_.as<float>() + (queries_move() ? 0 : query);
+  const auto elements = static_cast<std::size_t>(gradient_.bytes() / float_bytes - (queries_move() ? 0 : query));
+  Kokkos::deep_copy(space_, Kokkos::View<float *, kernels::MemorySpace, kernels::Unmanaged>(stays, elements), 0.0F);
+  space_.fence("ringscale::ring: backward pass prepared");
+}
+
+void RingRank::pack(float *key, float *value, float *packed) {
+  const RingProblem &problem = options_.problem;
+  const AttentionProblem &attention = problem.attention;
+  inputs_.tensor(Tensor::key, key);
+  inputs_.tensor(Tensor::value, value);
+  const TokenSet keys = keys_of(problem, rank_);
+  const auto unpacked = [&](const float *data) {
+    return whole_rows<kernels::ConstTensor4>(data, key_tokens_, attention.kv_heads, attention);
+  };
+  std::int64_t whole = 0;
+  for (int span = 0; span < keys.span_count(); ++span) {
+    whole += span_elements(problem, rank_, span);
+  }
+  for (int span = 0; span < keys.span_count(); ++span) {
+    const std::int64_t first = span == 0 ? 0 : keys.first.count;
+    const std::int64_t offset = span_offset(problem, rank_, span);
+    if (problem.layout == schedule::MessageLayout::separate) {
+      kernels::pack_keys_and_values_apart(space_, unpacked(key), unpacked(value), first, keys.span(span).count,
+                                          packed + offset / 2, packed + whole / 2 + offset / 2);
+    } else {
+      kernels::pack_key_value(space_, unpacked(key), unpacked(value), first, keys.span(span).count, packed + offset);
+    }
+  }
+  space_.fence("ringscale::ring: keys and values packed");
+}
+
+void RingRank::write_own_header() {
+  const RingProblem &problem = options_.problem;
+  BlockHeader header;
+  header.owner = rank_;
+  header.tokens = block_tokens(problem, rank_);
+  header.payload_bytes = block_bytes(problem, rank_) - memory::block_header_bytes;
+  header.checksum = checksum(space_, payload(blocks_.front()), header.payload_bytes / float_bytes);
+  write_header(blocks_.front().data(), header);
+}
+
 void RingRank::run() {
-  const std::int64_t steps = step_count(options_.problem);
-  for (std::int64_t step = 0; step < steps; ++step) {
+  for (std::int64_t step = 0; step < plan_steps(); ++step) {
     start(step);
     compute(step);
     finish(step);
   }
 }
 
-void RingRank::start(std::int64_t step) {
-  strike_before(step);
-  const double begin_s = now_s();
-  const RingProblem &problem = options_.problem;
-  const schedule::Step plan = step_of(problem, rank_, step);
-  const Site here = site("passing a key/value block on", step);
-  if (plan.receive_from >= 0) {
-    const std::int64_t next_owner = step_of(problem, rank_, step + 1).block_owner;
-    transport_.post_receive(static_cast<int>(plan.receive_from), incoming_block_.data(),
-                            block_bytes(problem, next_owner), MessageTag::key_value_block, here);
-  }
-  if (plan.send_to >= 0) {
-    transport_.post_send(static_cast<int>(plan.send_to), held_block_.data(), block_bytes(problem, plan.block_owner),
-                         MessageTag::key_value_block, here);
-  }
-  times_.exposed_communication_s += now_s() - begin_s;
-}
-
-void RingRank::compute(std::int64_t step) {
-  inspect_block(step);
-  const double begin_s = now_s();
-  polling_s_ = 0.0;
-  const RingProblem &problem = options_.problem;
-  const std::int64_t owner = step_of(problem, rank_, step).block_owner;
-  const TokenSet keys = key_tokens(problem.placement, problem.attention.tokens, problem.ring_size, owner);
-  for (int query_span = 0; query_span < queries_.span_count(); ++query_span) {
-    for (int key_span = 0; key_span < keys.span_count(); ++key_span) {
-      // The first block writes every row, so that no partial of an earlier repetition is read.
-      const bool replace = options_.softmax == SoftmaxRule::online && step == 0 && key_span == 0;
-      compute_span_pair(step, query_span, key_span, replace);
-    }
-  }
-  times_.compute_s += now_s() - begin_s - polling_s_;
-  times_.exposed_communication_s += polling_s_;
-}
-
-void RingRank::finish(std::int64_t step) {
-  if (step_of(options_.problem, rank_, step).receive_from < 0) {
-    return;
-  }
-  const double begin_s = now_s();
-  transport_.wait(site("waiting for the next key/value block", step));
-  if (!options_.fault.strikes(FaultKind::skip_hop, rank_, step)) {
-    TrackedBuffer<kernels::MemorySpace>::swap_memory(held_block_, incoming_block_);
-    BlockHeader header = read_header(held_block_.data());
-    header.hop += 1;
-    write_header(held_block_.data(), header);
-  }
-  times_.exposed_communication_s += now_s() - begin_s;
-}
-
-void RingRank::start_return() {
-  const RingProblem &problem = options_.problem;
-  const std::int64_t last = step_count(problem) - 1;
-  const std::int64_t held = step_of(problem, rank_, last).block_owner;
-  if (held == rank_) {
-    return;
-  }
-  std::int64_t holder = 0;
-  while (step_of(problem, holder, last).block_owner != rank_) {
-    ++holder;
-  }
-  const Site here = site("returning blocks to their owners", last);
-  transport_.post_receive(static_cast<int>(holder), incoming_block_.data(), block_bytes(problem, rank_),
-                          MessageTag::returning_block, here);
-  transport_.post_send(static_cast<int>(held), held_block_.data(), block_bytes(problem, held),
-                       MessageTag::returning_block, here);
-}
-
-void RingRank::finish_return() {
-  const RingProblem &problem = options_.problem;
-  const std::int64_t last = step_count(problem) - 1;
-  if (step_of(problem, rank_, last).block_owner == rank_) {
-    return;
-  }
-  transport_.wait(site("returning blocks to their owners", last));
-  TrackedBuffer<kernels::MemorySpace>::swap_memory(held_block_, incoming_block_);
-  BlockHeader header = read_header(held_block_.data());
-  if (header.owner != rank_) {
-    complain("the block of rank " + std::to_string(header.owner) + " came back instead of its own");
-  }
-  header.hop = 0;
-  write_header(held_block_.data(), header);
+void RingRank::run_messages_only() {
+  computes_ = false;
+  run();
+  computes_ = true;
 }
 
 bool RingRank::met_every_block_once() const {
-  return std::all_of(times_met_.begin(), times_met_.end(), [](std::int64_t times) { return times == 1; });
-}
-
-std::uint64_t RingRank::output_checksum() const {
-  // Places far apart for every rank, so that two ranks' outputs cannot change places unnoticed.
-  const std::uint64_t place = static_cast<std::uint64_t>(rank_ + 1) << 44;
-  return checksum(space_, output_.data(), static_cast<std::int64_t>(output_.size()), place) +
-         checksum(space_, log_sum_exp_.data(), static_cast<std::int64_t>(log_sum_exp_.size()), place << 1);
-}
-
-void RingRank::complain(std::string text) {
-  // The first few say what happened; a broken ring would otherwise repeat them every step.
-  constexpr std::size_t most_complaints = 4;
-  text = "rank " + std::to_string(rank_) + ": " + text;
-  if (complaints_.size() < most_complaints &&
-      std::find(complaints_.begin(), complaints_.end(), text) == complaints_.end()) {
-    complaints_.push_back(std::move(text));
+  const RingProblem &problem = options_.problem;
+  for (std::int64_t owner = 0; owner < problem.ring_size; ++owner) {
+    const std::int64_t times = times_met_[static_cast<std::size_t>(owner)];
+    const bool must = problem.hops == schedule::Hops::all || owner == rank_ ||
+                      pairs_of_meeting(problem, queries_move() ? owner : rank_, queries_move() ? rank_ : owner) > 0.0;
+    if (times > 1 || (must && times != 1)) {
+      return false;
+    }
   }
+  return true;
 }
 
-Site RingRank::site(const char *what, std::int64_t step) const {
-  const schedule::Step plan = step_of(options_.problem, rank_, step);
-  return {what, static_cast<int>(rank_), step, static_cast<int>(plan.send_to), static_cast<int>(plan.receive_from)};
+kernels::ConstTensor4 RingRank::output() const {
+  const float *data = queries_move() && !backward() ? payload(home_) : output_.as<const float>();
+  const AttentionProblem &attention = options_.problem.attention;
+  return whole_rows<kernels::ConstTensor4>(data, query_tokens_, attention.query_heads, attention);
+}
+
+kernels::ConstTensor3 RingRank::log_sum_exp() const {
+  const AttentionProblem &attention = options_.problem.attention;
+  const float *data = queries_move() && !backward() ? payload(home_) + output().size() : partial_.as<const float>();
+  return row_numbers<kernels::ConstTensor3>(data, query_tokens_, attention);
+}
+
+kernels::ConstTensor4 RingRank::query_gradient() const {
+  const AttentionProblem &attention = options_.problem.attention;
+  const float *data = queries_move() ? payload(home_) : gradient_.as<const float>() + output().size();
+  return whole_rows<kernels::ConstTensor4>(data, query_tokens_, attention.query_heads, attention);
+}
+
+kernels::ConstTensor4 RingRank::key_gradient() const {
+  const AttentionProblem &attention = options_.problem.attention;
+  const float *data = queries_move() ? gradient_.as<const float>() : payload(home_);
+  return whole_rows<kernels::ConstTensor4>(data, key_tokens_, attention.kv_heads, attention);
+}
+
+kernels::ConstTensor4 RingRank::value_gradient() const {
+  const AttentionProblem &attention = options_.problem.attention;
+  const kernels::ConstTensor4 key = key_gradient();
+  return whole_rows<kernels::ConstTensor4>(key.data() + key.size(), key_tokens_, attention.kv_heads, attention);
+}
+
+std::uint64_t RingRank::result_checksum() const {
+  // Places far apart for every rank, so that two ranks' results cannot change places unnoticed.
+  const std::uint64_t place = static_cast<std::uint64_t>(rank_ + 1) << 44;
+  if (!backward()) {
+    return checksum(space_, output().data(), static_cast<std::int64_t>(output().size()), place) +
+           checksum(space_, log_sum_exp().data(), static_cast<std::int64_t>(log_sum_exp().size()), place << 1);
+  }
+  return checksum(space_, query_gradient().data(), static_cast<std::int64_t>(query_gradient().size()), place) +
+         checksum(space_, key_gradient().data(), 2 * static_cast<std::int64_t>(key_gradient().size()), place << 1);
 }
 
 } // namespace ringscale::ring

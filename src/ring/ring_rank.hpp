@@ -2,88 +2,149 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
-#include "kernels/attention_block.hpp"
 #include "memory/ledger.hpp"
 #include "memory/tracked_buffer.hpp"
+#include "problem/synthetic.hpp"
 #include "ring/block.hpp"
-#include "ring/ring_run.hpp"
+#include "ring/meeting.hpp"
+#include "ring/ring_options.hpp"
 #include "ring/transport.hpp"
+#include "schedule/ring_plan.hpp"
 
 namespace ringscale::ring {
 
 /// Seconds one rank spent in one repetition.
 struct RankTimes {
   double compute_s = 0.0; ///< in attention kernels
-  /// Not computing because of messages: posting them, moving them on between slices (a host's MPI copies with the
-  /// rank's own core), and waiting for them after computing.
+  double merge_s = 0.0;   ///< joining results that arrived
+  /// Not computing because of messages: posting and copying them, moving them on between slices (a host's MPI copies
+  /// with the rank's own core), and waiting for them after computing.
   double exposed_communication_s = 0.0;
 };
 
-/// One rank of a ring: its buffers, its part of the schedule, and what it noticed. The steps are separate calls so
-/// that one thread can drive many virtual ranks; run() is the loop of a real one.
+/// Where a rank takes its tensors from, rows of its own tokens in the kernels' memory.
+struct RankInputs {
+  std::function<void(problem::Tensor, float *destination)> tensor;
+  /// Backward: output [batch, tokens, query_heads, head_dim] and log-sum-exps of the forward pass.
+  std::function<void(float *output, float *log_sum_exp)> forward_result;
+};
+
+/// Synthetic tensors of the rank's tokens, from the seed and origin of the options.
+RankInputs synthetic_inputs(const RingOptions &options, std::int64_t rank);
+
+/// One rank of a ring: its buffers, its plan, and what it noticed. The steps are separate calls so that one thread can
+/// drive many virtual ranks; run() is the loop of a real one.
 class RingRank {
 public:
-  /// Allocates and fills the rank's buffers and packs its own block. `rank` is the place in the ring; transport and
-  /// ledger must outlive the object. Throws InvalidInput for a bad problem.
-  RingRank(const RingOptions &options, std::int64_t rank, Transport &transport, memory::Ledger &ledger);
+  /// Allocates the rank's buffers. `rank` is the place in the ring, options.problem the ring's own share of the layer;
+  /// transport and ledger must outlive the object. Throws InvalidInput for a bad problem.
+  RingRank(const RingOptions &options, std::int64_t rank, Transport &transport, memory::Ledger &ledger,
+           RankInputs inputs);
+  /// The same on synthetic tensors; forward only.
+  RingRank(const RingOptions &options, std::int64_t rank, Transport &transport, memory::Ledger &ledger)
+      : RingRank(options, rank, transport, ledger, synthetic_inputs(options, rank)) {}
 
-  /// One repetition: all steps in order. Every block must be at its owner before.
-  void run();
-
-  /// Forgets what the last repetition met; `check_payloads` recomputes the checksum of every block that is met.
+  /// Forgets what the last repetition met; `check_payloads` recomputes the checksum of every block and result met.
   void begin(bool check_payloads);
-  /// Posts the receive of the next block, then the send of the held one.
-  void start(std::int64_t step);
-  /// Computes the held block in slices of query rows, letting the transport move messages on between them.
-  void compute(std::int64_t step);
-  /// Waits for the next block and swaps the two block buffers.
-  void finish(std::int64_t step);
+  /// Takes the inputs and packs the rank's own block; after begin, before the first step.
+  void load();
 
-  /// Sends the block held after the last step to its owner and takes one's own back, outside any timed section.
-  void start_return();
-  void finish_return();
+  /// One repetition: all steps in order, then results come home.
+  void run();
+  /// The same messages without computing: what communication takes alone. The results are worthless.
+  void run_messages_only();
+
+  /// Posts what begins to travel in `step`.
+  void start(std::int64_t step);
+  /// Computes the meetings of `step` in slices, letting the transport move messages on between them.
+  void compute(std::int64_t step);
+  /// Waits for what is due by the end of `step` and joins the results that came.
+  void finish(std::int64_t step);
+  /// Steps of the plan, the last one for results only.
+  std::int64_t plan_steps() const { return static_cast<std::int64_t>(plan_.steps.size()); }
 
   const RankTimes &times() const { return times_; }
-  /// What was wrong with the blocks met, over all repetitions so far; empty when nothing was.
+  const schedule::RingPlan &plan() const { return plan_; }
+  /// What was wrong with the blocks and results met, over all repetitions so far; empty when nothing was.
   const std::vector<std::string> &complaints() const { return complaints_; }
-  /// Whether the last repetition met every block of the ring exactly once.
+  /// Whether the last repetition met every block that has admitted pairs exactly once, and all blocks where all hops
+  /// were asked for.
   bool met_every_block_once() const;
+  std::int64_t index_list_bytes() const { return kernels_.index_list_bytes(); }
 
-  kernels::ConstTensor4 output() const { return output_; }
-  kernels::ConstTensor3 log_sum_exp() const { return log_sum_exp_; }
-  /// Checksum of output and log-sum-exp, by this rank's place; adds up over ranks.
-  std::uint64_t output_checksum() const;
+  /// Results of a forward pass.
+  kernels::ConstTensor4 output() const;
+  kernels::ConstTensor3 log_sum_exp() const;
+  /// Results of a backward pass, for the rank's own queries and keys.
+  kernels::ConstTensor4 query_gradient() const;
+  kernels::ConstTensor4 key_gradient() const;
+  kernels::ConstTensor4 value_gradient() const;
+  /// Checksum of the results, by this rank's place; adds up over ranks.
+  std::uint64_t result_checksum() const;
 
 private:
-  void pack_own_block();
-  void inspect_block(std::int64_t step);
-  void compute_span_pair(std::int64_t step, int query_span, int key_span, bool replace);
+  using Buffer = memory::TrackedBuffer<kernels::MemorySpace>;
+  struct Travelling {
+    std::int64_t until_step = 0;
+    Ticket ticket = 0;
+  };
+
+  bool backward() const { return options_.problem.pass == schedule::Pass::backward; }
+  bool queries_move() const { return options_.problem.moving == schedule::Moving::query; }
+  const Buffer &result_buffer(std::int64_t index) const;
+  float *payload(const Buffer &buffer) const { return buffer.as<float>(memory::block_header_bytes); }
+
+  void load_forward();
+  void load_backward();
+  void pack(float *key, float *value, float *packed);
+  void write_own_header();
+  void compute_meeting(const schedule::Meeting &meeting, std::int64_t step);
+  void compute_forward(const schedule::Meeting &meeting, std::int64_t step);
+  void compute_backward(const schedule::Meeting &meeting, std::int64_t step);
+  void clear_result(const schedule::Meeting &meeting, const Buffer &result);
+  void label_result(const schedule::Meeting &meeting, const Buffer &result, std::int64_t contributions);
+  void join(const Buffer &result, const Buffer &arrived, std::int64_t owner);
+  void poll();
+
+  void post_blocks(const schedule::RankStep &plan, std::int64_t step);
+  void gather_blocks(std::int64_t step);
+  void post_results(const schedule::RankStep &plan, std::int64_t step);
+  void take_blocks(const schedule::RankStep &plan, std::int64_t step);
+  void take_results(const schedule::RankStep &plan, std::int64_t step);
+  void inspect_block(const schedule::Meeting &meeting, std::int64_t step);
+  void inspect_result(const Buffer &result, std::int64_t owner, std::int64_t step);
   void strike_before(std::int64_t step);
+  void strike_after(std::int64_t step);
+  void poison(const Buffer &buffer) const;
+  void poison_free_buffers(std::int64_t step) const;
   void complain(std::string text);
   Site site(const char *what, std::int64_t step) const;
 
   RingOptions options_;
   std::int64_t rank_;
   Transport &transport_;
+  RankInputs inputs_;
+  schedule::RingPlan plan_;
   kernels::ExecutionSpace space_;
-  problem::TokenSet queries_;
+  std::int64_t query_tokens_;
+  std::int64_t key_tokens_;
   float scale_;
+  bool computes_ = true;
 
-  memory::TrackedBuffer<kernels::MemorySpace> query_buffer_;
-  memory::TrackedBuffer<kernels::MemorySpace> output_buffer_;
-  memory::TrackedBuffer<kernels::MemorySpace> held_block_;
-  memory::TrackedBuffer<kernels::MemorySpace> incoming_block_;
-  memory::TrackedBuffer<kernels::MemorySpace> partial_buffer_;
-  memory::TrackedBuffer<kernels::MemorySpace> score_buffer_;
-  memory::LedgerEntry kernel_workspace_;
-  kernels::ConstTensor4 query_;
-  kernels::Tensor4 output_;
-  kernels::Tensor3 log_sum_exp_;
+  Buffer query_, output_, partial_; ///< of what stays; partial: log-sum-exps, and row dots of a backward pass
+  Buffer key_value_;                ///< keys and values that stay
+  Buffer gradient_;                 ///< of the output and of what stays, one after the other
+  Buffer home_;                     ///< final result of what moves
+  std::vector<Buffer> blocks_, copies_, results_;
+  MeetingKernels kernels_;
 
   bool check_payloads_ = false;
+  std::vector<Travelling> travelling_;
+  std::vector<std::int64_t> last_use_; ///< of the block buffers in the current repetition
   std::vector<std::int64_t> times_met_;
   std::vector<std::string> complaints_;
   RankTimes times_;

@@ -1,144 +1,164 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <csignal>
+#include <limits>
 
-#include <algorithm>
-#include <chrono>
-#include <string>
-#include <thread>
-#include <utility>
-
-#include "kernels/attention_materialised.hpp"
-#include "ring/checksum.hpp"
+#include "kernels/accumulate.hpp"
+#include "kernels/merge.hpp"
+#include "ring/deadline.hpp"
 #include "ring/ring_rank.hpp"
-#include "ring/slice.hpp"
+#include "ring/row_views.hpp"
 
 namespace ringscale::ring {
 
 using problem::AttentionProblem;
-using problem::TokenSet;
-using problem::TokenSpan;
-using schedule::RingProblem;
 
-namespace {
-
-/// Positions are counted from row 0 of the whole query buffer, where the span begins at row `first_row`.
-kernels::Admission admission_of(const TokenSpan &queries, std::int64_t first_row, const TokenSpan &keys,
-                                problem::Mask mask) {
-  return {mask == problem::Mask::causal, queries.begin - first_row * queries.stride, queries.stride, keys.begin,
-          keys.stride};
-}
-
-} // namespace
-
-void RingRank::inspect_block(std::int64_t step) {
-  const RingProblem &problem = options_.problem;
-  const BlockHeader header = read_header(held_block_.data());
-  const std::int64_t expected = step_of(problem, rank_, step).block_owner;
-  const std::string when = " in step " + std::to_string(step);
-  if (header.magic != BlockHeader::expected_magic || header.owner < 0 || header.owner >= problem.ring_size) {
-    complain("met a block without a readable header" + when);
-    return;
-  }
-  times_met_[static_cast<std::size_t>(header.owner)] += 1;
-  if (header.owner != expected) {
-    complain("met the block of rank " + std::to_string(header.owner) + " instead of rank " + std::to_string(expected) +
-             "'s" + when);
-  }
-  if (header.hop != step) {
-    complain("met a block that made " + std::to_string(header.hop) + " hops" + when);
-  }
-  const std::int64_t payload_bytes = block_bytes(problem, header.owner) - memory::block_header_bytes;
-  if (header.tokens != block_tokens(problem, header.owner) || header.payload_bytes != payload_bytes) {
-    complain("met a block of " + std::to_string(header.tokens) + " tokens of the wrong size" + when);
-    return;
-  }
-  if (check_payloads_ && checksum(space_, held_block_.as<float>(memory::block_header_bytes),
-                                  payload_bytes / static_cast<std::int64_t>(sizeof(float))) != header.checksum) {
-    complain("checksum of the block of rank " + std::to_string(header.owner) + " is wrong" + when);
+void RingRank::poll() {
+  if (options_.poll_progress) {
+    const double begin_s = now_s();
+    transport_.progress();
+    polling_s_ += now_s() - begin_s;
   }
 }
 
-void RingRank::compute_span_pair(std::int64_t step, int query_span, int key_span, bool replace) {
-  const RingProblem &problem = options_.problem;
-  const AttentionProblem &attention = problem.attention;
-  const std::int64_t owner = step_of(problem, rank_, step).block_owner;
-  const TokenSpan keys = key_tokens(problem.placement, attention.tokens, problem.ring_size, owner).span(key_span);
-  const TokenSpan queries = queries_.span(query_span);
-  if (!replace && problem::admitted_pairs(queries, keys, attention.mask) == 0) {
-    return;
+void RingRank::compute(std::int64_t step) {
+  const schedule::RankStep &plan = plan_.steps[static_cast<std::size_t>(step)];
+  for (const schedule::Meeting &meeting : plan.meetings) {
+    inspect_block(meeting, step);
   }
-  const std::int64_t first_row = query_span == 0 ? 0 : queries_.first.count;
-  kernels::AttentionBlock block;
-  block.query = query_;
-  block.packed_key_value = held_block_.as<float>(memory::block_header_bytes) + span_offset(problem, owner, key_span);
-  block.key_tokens = keys.count;
-  block.kv_heads = attention.kv_heads;
-  block.admission = admission_of(queries, first_row, keys, attention.mask);
-  block.scale = options_.fault.strikes(FaultKind::wrong_scale, rank_, step) ? 1.01F * scale_ : scale_;
-  block.output = output_;
-  block.log_sum_exp = log_sum_exp_;
-  block.merge = replace                                      ? kernels::Merge::replace
-                : options_.softmax == SoftmaxRule::per_chunk ? kernels::Merge::per_chunk
-                                                             : kernels::Merge::online;
-  const std::int64_t rows_at_once = slice_rows(attention, keys.count, space_.concurrency());
-  for (std::int64_t begin = 0; begin < queries.count; begin += rows_at_once) {
-    const std::int64_t count = std::min(rows_at_once, queries.count - begin);
-    const TokenSpan slice{queries.position(begin), count, queries.stride};
-    if (!replace && problem::admitted_pairs(slice, keys, attention.mask) == 0) {
-      continue;
+  const double begin_s = now_s();
+  polling_s_ = 0.0;
+  for (const schedule::Meeting &meeting : plan.meetings) {
+    compute_meeting(meeting, step);
+  }
+  times_.compute_s += now_s() - begin_s - polling_s_;
+  times_.exposed_communication_s += polling_s_;
+}
+
+void RingRank::compute_meeting(const schedule::Meeting &meeting, std::int64_t step) {
+  if (!has_results(options_.problem)) {
+    if (meeting.admitted && computes_) {
+      compute_forward(meeting, step);
     }
-    block.query_begin = first_row + begin;
-    block.query_end = block.query_begin + count;
-    if (options_.kernel == memory::KernelKind::materialised) {
-      // Slices write next to each other, so that all scores of the span pair are kept.
-      float *scores = score_buffer_.as<float>() + attention.batch * attention.query_heads * begin * keys.count;
-      kernels::attention_block_materialised(space_, block, scores);
+    return;
+  }
+  const bool first = step == (meeting.lane == 0 ? 0 : 1);
+  const bool passes = !meeting.admitted && !first && options_.problem.schedule != schedule::Schedule::all_gather;
+  if (passes) {
+    return; // the arriving result is the one that goes on
+  }
+  const Buffer &result = result_buffer(meeting.result_buffer);
+  if (backward() || !meeting.admitted) {
+    clear_result(meeting, result); // gradients add up from nothing
+  }
+  if (meeting.admitted && computes_) {
+    if (backward()) {
+      compute_backward(meeting, step);
     } else {
-      kernels::attention_block(space_, block);
-    }
-    space_.fence("ringscale::ring: slice computed");
-    if (options_.poll_progress) {
-      const double begin_s = now_s();
-      transport_.progress();
-      polling_s_ += now_s() - begin_s;
+      compute_forward(meeting, step);
     }
   }
+  label_result(meeting, result, meeting.admitted ? 1 : 0);
 }
 
-void RingRank::strike_before(std::int64_t step) {
-  const Fault &fault = options_.fault;
-  if (fault.kind == FaultKind::none || fault.rank != rank_ || fault.step != step) {
-    return;
+void RingRank::compute_forward(const schedule::Meeting &meeting, std::int64_t step) {
+  const AttentionProblem &attention = options_.problem.attention;
+  const Buffer &block = blocks_[static_cast<std::size_t>(meeting.buffer)];
+  ForwardMeeting forward;
+  if (queries_move()) {
+    const Buffer &result = result_buffer(meeting.result_buffer);
+    forward.query_rank = meeting.owner;
+    forward.key_rank = rank_;
+    forward.query = payload(block);
+    forward.key_value = key_value_.as<float>();
+    forward.output = payload(result);
+    forward.log_sum_exp = payload(result) + attention.batch * queries_of(options_.problem, meeting.owner).count() *
+                                                attention.query_heads * attention.head_dim;
+    forward.replace = true;
+  } else {
+    forward.query_rank = rank_;
+    forward.key_rank = meeting.owner;
+    forward.query = query_.as<float>();
+    forward.key_value = payload(block);
+    forward.output = output_.as<float>();
+    forward.log_sum_exp = partial_.as<float>();
+    // The first block writes every row, so that no partial of an earlier repetition is read.
+    forward.replace = options_.softmax == SoftmaxRule::online && step == 0;
   }
-  const std::int64_t owner = step_of(options_.problem, rank_, step).block_owner;
-  const std::int64_t elements =
-      (block_bytes(options_.problem, owner) - memory::block_header_bytes) / static_cast<std::int64_t>(sizeof(float));
-  const Kokkos::View<float *, kernels::MemorySpace, kernels::Unmanaged> payload(
-      held_block_.as<float>(memory::block_header_bytes), static_cast<std::size_t>(elements));
-  const auto half = static_cast<std::size_t>(elements / 2);
-  switch (fault.kind) {
-  case FaultKind::late_rank:
-    std::this_thread::sleep_for(std::chrono::duration<double>(fault.sleep_s));
-    break;
-  case FaultKind::dead_rank:
-    std::raise(SIGKILL);
-    break;
-  case FaultKind::corrupt_element:
-    // The first element of the block is a key's, and never padding.
-    Kokkos::deep_copy(Kokkos::subview(payload, std::size_t{0}), 30.0F);
-    break;
-  case FaultKind::swap_halves: {
-    Kokkos::View<float *, kernels::MemorySpace> left("ringscale::fault", half);
-    const auto front = Kokkos::subview(payload, std::pair<std::size_t, std::size_t>(0, half));
-    const auto back = Kokkos::subview(payload, std::pair<std::size_t, std::size_t>(half, 2 * half));
-    Kokkos::deep_copy(left, front);
-    Kokkos::deep_copy(front, back);
-    Kokkos::deep_copy(back, left);
-    break;
+  forward.scale = options_.fault.strikes(FaultKind::wrong_scale, rank_, step) ? 1.01F * scale_ : scale_;
+  kernels_.forward(forward, [this] { poll(); });
+}
+
+void RingRank::compute_backward(const schedule::Meeting &meeting, std::int64_t step) {
+  const AttentionProblem &attention = options_.problem.attention;
+  const Buffer &block = blocks_[static_cast<std::size_t>(meeting.buffer)];
+  float *result = payload(result_buffer(meeting.result_buffer));
+  BackwardMeeting backward;
+  if (queries_move()) {
+    const std::int64_t rows =
+        attention.batch * queries_of(options_.problem, meeting.owner).count() * attention.query_heads;
+    const std::int64_t keys = attention.batch * key_tokens_ * attention.kv_heads * attention.head_dim;
+    backward.query_rank = meeting.owner;
+    backward.key_rank = rank_;
+    backward.query = payload(block);
+    backward.output_gradient = backward.query + rows * attention.head_dim;
+    backward.log_sum_exp = backward.output_gradient + rows * attention.head_dim;
+    backward.output_dot = backward.log_sum_exp + rows;
+    backward.key = key_value_.as<float>();
+    backward.value = backward.key + keys;
+    backward.query_gradient = result;
+    backward.key_gradient = gradient_.as<float>();
+    backward.value_gradient = backward.key_gradient + keys;
+  } else {
+    const std::int64_t rows = attention.batch * query_tokens_ * attention.query_heads;
+    const std::int64_t keys =
+        attention.batch * keys_of(options_.problem, meeting.owner).count() * attention.kv_heads * attention.head_dim;
+    backward.query_rank = rank_;
+    backward.key_rank = meeting.owner;
+    backward.query = query_.as<float>();
+    backward.output_gradient = gradient_.as<float>();
+    backward.log_sum_exp = partial_.as<float>();
+    backward.output_dot = backward.log_sum_exp + rows;
+    backward.key = payload(block);
+    backward.value = backward.key + keys;
+    backward.query_gradient = gradient_.as<float>() + rows * attention.head_dim;
+    backward.key_gradient = result;
+    backward.value_gradient = result + keys;
   }
-  default:
-    break; // skip_hop and wrong_scale strike elsewhere
+  backward.scale = options_.fault.strikes(FaultKind::wrong_scale, rank_, step) ? 1.01F * scale_ : scale_;
+  kernels_.backward(backward, [this] { poll(); });
+}
+
+void RingRank::clear_result(const schedule::Meeting &meeting, const Buffer &result) {
+  using Floats = Kokkos::View<float *, kernels::MemorySpace, kernels::Unmanaged>;
+  const auto elements = static_cast<std::size_t>(result_elements(options_.problem, meeting.owner));
+  Kokkos::deep_copy(space_, Floats(payload(result), elements), 0.0F);
+  if (!backward()) {
+    const AttentionProblem &attention = options_.problem.attention;
+    const std::int64_t rows =
+        attention.batch * queries_of(options_.problem, meeting.owner).count() * attention.query_heads;
+    Kokkos::deep_copy(space_, Floats(payload(result) + rows * attention.head_dim, static_cast<std::size_t>(rows)),
+                      -std::numeric_limits<float>::infinity());
   }
+  space_.fence("ringscale::ring: result cleared");
+}
+
+void RingRank::join(const Buffer &result, const Buffer &arrived, std::int64_t owner) {
+  const AttentionProblem &attention = options_.problem.attention;
+  if (backward()) {
+    kernels::accumulate(space_, payload(arrived), result_elements(options_.problem, owner), payload(result));
+  } else {
+    const std::int64_t tokens = queries_of(options_.problem, owner).count();
+    const std::int64_t elements = attention.batch * tokens * attention.query_heads * attention.head_dim;
+    kernels::merge_partials(
+        space_, whole_rows<kernels::Tensor4>(payload(result), tokens, attention.query_heads, attention),
+        row_numbers<kernels::Tensor3>(payload(result) + elements, tokens, attention),
+        whole_rows<kernels::ConstTensor4>(static_cast<const float *>(payload(arrived)), tokens, attention.query_heads,
+                                          attention),
+        row_numbers<kernels::ConstTensor3>(static_cast<const float *>(payload(arrived) + elements), tokens, attention));
+  }
+  space_.fence("ringscale::ring: results joined");
+  BlockHeader header = read_header(result.data());
+  header.contributions += read_header(arrived.data()).contributions;
+  write_header(result.data(), header);
 }
 
 } // namespace ringscale::ring

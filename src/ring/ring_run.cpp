@@ -5,68 +5,82 @@
 #include <array>
 #include <cmath>
 #include <limits>
-#include <utility>
+#include <memory>
 
-#include "kernels/attention_block.hpp"
-#include "kernels/packed_key_value.hpp"
+#include "memory/grid_memory.hpp"
 #include "memory/peak_rss.hpp"
-#include "problem/words.hpp"
-#include "ring/mpi_transport.hpp"
-#include "ring/ring_rank.hpp"
+#include "problem/invalid_input.hpp"
+#include "ring/grid_rank.hpp"
+#include "ring/make_transport.hpp"
 #include "ring/sampling.hpp"
-#include "ring/verification.hpp"
+#include "ring/staged_transport.hpp"
+#include "ring/verified_run.hpp"
 #include "statistics/summary.hpp"
 
 namespace ringscale::ring {
 
 namespace {
 
-using problem::InvalidInput;
-
-constexpr std::array<std::pair<std::string_view, SoftmaxRule>, 2> softmax_words{
-    {{"online", SoftmaxRule::online}, {"per_chunk", SoftmaxRule::per_chunk}}};
-
-void validate_options(const Communicator &communicator, const RingOptions &options) {
-  validate(options.problem);
-  require_supported(options.problem.attention.dtype);
-  if (options.problem.ring_size != communicator.size()) {
-    throw InvalidInput("ring_size is " + std::to_string(options.problem.ring_size) + "; the communicator has " +
-                       std::to_string(communicator.size()) + " ranks");
+/// Groups of one rank's grid and the transports over them.
+class GridMessages {
+public:
+  GridMessages(const Communicator &communicator, const RingOptions &options, memory::Ledger &ledger)
+      : cartesian_(communicator.cartesian(sizes(process_grid(options)))),
+        ring_(cartesian_.sub_grid(std::array{false, false, true, false})),
+        sequence_(cartesian_.sub_grid(std::array{false, false, false, true})) {
+    for (Communicator *group : {&ring_, &sequence_}) {
+      group->set_deadline(options.deadline_s);
+      direct_.push_back(make_transport(options.exchange, *group));
+      if (options.stage_on_host) {
+        staged_.push_back(std::make_unique<StagedTransport>(*direct_.back(), group->rank(), ledger));
+      }
+    }
   }
-  if (options.repetitions < 1 || options.warmup < 0) {
-    throw InvalidInput("repetitions must be at least 1 and warmup at least 0");
-  }
-  if (!(options.deadline_s > 0.0)) {
-    throw InvalidInput("deadline is " + std::to_string(options.deadline_s) + " s; it must be greater than 0");
-  }
-}
 
-/// One whole pass: all steps, then the blocks go home.
-void pass(RingRank &rank, bool check_payloads) {
-  rank.begin(check_payloads);
-  rank.run();
-  rank.start_return();
-  rank.finish_return();
-}
+  Transport &ring() { return staged_.empty() ? *direct_[0] : *staged_[0]; }
+  Transport &sequence() { return staged_.empty() ? *direct_[1] : *staged_[1]; }
+
+private:
+  static std::array<int, 4> sizes(const schedule::ProcessGrid &grid) {
+    return {static_cast<int>(grid.data), static_cast<int>(grid.model), static_cast<int>(grid.ring),
+            static_cast<int>(grid.sequence)};
+  }
+
+  Communicator cartesian_;
+  Communicator ring_;
+  Communicator sequence_;
+  std::vector<std::unique_ptr<Transport>> direct_;
+  std::vector<std::unique_ptr<StagedTransport>> staged_;
+};
 
 /// Times one repetition and appends the slowest rank's numbers.
-void timed_pass(const Communicator &communicator, RingRank &rank, RingRun &run) {
+void timed_pass(const Communicator &communicator, GridRank &rank, RingRun &run) {
   rank.begin(false);
   communicator.barrier("before a timed repetition");
   const double begin_s = now_s();
   rank.run();
   const double time_s = now_s() - begin_s;
-  const std::array<double, 3> mine{time_s, rank.times().compute_s, rank.times().exposed_communication_s};
+  const RankTimes &times = rank.ring().times();
+  const std::array<double, 5> mine{time_s, times.compute_s, times.exposed_communication_s, times.merge_s,
+                                   rank.exchange_s()};
   const std::vector<double> all = communicator.all_gather(mine);
   std::size_t slowest = 0;
-  for (std::size_t place = 3; place < all.size(); place += 3) {
+  for (std::size_t place = mine.size(); place < all.size(); place += mine.size()) {
     slowest = all[place] > all[slowest] ? place : slowest;
   }
   run.samples_s.push_back(all[slowest]);
   run.compute_samples_s.push_back(all[slowest + 1]);
   run.exposed_communication_samples_s.push_back(all[slowest + 2]);
-  rank.start_return();
-  rank.finish_return();
+  run.merge_samples_s.push_back(all[slowest + 3]);
+  run.exchange_samples_s.push_back(all[slowest + 4]);
+}
+
+void time_messages(const Communicator &communicator, GridRank &rank, int repetitions, RingRun &run) {
+  for (int repetition = 0; repetition < repetitions; ++repetition) {
+    rank.begin(false);
+    communicator.barrier("before messages without computing");
+    run.messages_only_samples_s.push_back(communicator.max(time_once([&] { rank.run_messages_only(); })));
+  }
 }
 
 void gather_memory(const Communicator &communicator, const RingOptions &options, const memory::Ledger &ledger,
@@ -82,8 +96,10 @@ void gather_memory(const Communicator &communicator, const RingOptions &options,
     for (std::size_t index = 0; index < mine.size(); ++index) {
       held.bytes[index] = static_cast<std::int64_t>(all[static_cast<std::size_t>(rank) * mine.size() + index]);
     }
-    const memory::MemoryByPurpose planned = planned_memory(options, rank);
-    if (!(held == planned)) {
+    const memory::MemoryByPurpose planned =
+        memory::grid_memory(process_grid(options), options.problem, rank, run.footprint, options.kernel);
+    // Staging buffers are dealt as messages need them; no closed form knows their number.
+    if (!(held == planned) && !options.stage_on_host) {
       run.reasons.push_back("rank " + std::to_string(rank) + ": the ledger counted " + std::to_string(held.total()) +
                             " bytes, the closed form says " + std::to_string(planned.total()));
     }
@@ -94,20 +110,6 @@ void gather_memory(const Communicator &communicator, const RingOptions &options,
   }
   run.memory_peak_bytes = run.memory.total();
   run.peak_rss_bytes = communicator.max(memory::peak_rss_bytes());
-}
-
-/// Joins every rank's comparison with the reference; a NaN on any rank stays one.
-void gather_check(const Communicator &communicator, const RowCheck &check, RingRun &run) {
-  const std::array<double, 2> mine{check.max_error, check.max_lse_error};
-  const std::vector<double> all = communicator.all_gather(mine);
-  for (std::size_t place = 0; place < all.size(); place += 2) {
-    raise_to(run.max_error, all[place]);
-    raise_to(run.max_lse_error, all[place + 1]);
-  }
-  run.wrong_elements = communicator.sum(check.wrong_elements);
-  run.checked_rows = communicator.sum(check.checked_rows);
-  run.all_rows_checked = communicator.all(check.all_rows);
-  run.verified = true;
 }
 
 void gather_complaints(const Communicator &communicator, const RingRank &rank, RingRun &run) {
@@ -124,7 +126,65 @@ void gather_complaints(const Communicator &communicator, const RingRank &rank, R
   }
 }
 
+void count_messages(const Communicator &communicator, const RingOptions &options, const GridRank &rank, RingRun &run) {
+  const schedule::RingProblem &share = rank.share().ring;
+  const schedule::RingPlan &plan = rank.ring().plan();
+  run.hops = communicator.max(plan.block_messages());
+  run.all_hops = communicator.sum(plan.block_messages());
+  run.result_hops = communicator.max(plan.result_messages());
+  // The largest share of the grid is the first rank's.
+  const schedule::RingProblem first = share_of(process_grid(options), options.problem, 0).ring;
+  run.hop_bytes = hop_count(share) > 0 ? memory::block_buffer_bytes(first, run.footprint) : 0;
+  run.result_hop_bytes = run.result_hops > 0 ? memory::result_buffer_bytes(first) : 0;
+  run.index_list_bytes = communicator.max(rank.ring().index_list_bytes());
+}
+
+double hidden_fraction(const RingRun &run) {
+  const double alone_s = run.messages_only_samples_s.empty() ? 0.0 : statistics::median(run.messages_only_samples_s);
+  return alone_s > 0.0 && run.hops > 0 ? 1.0 - run.exposed_communication_s / alone_s
+                                       : std::numeric_limits<double>::quiet_NaN();
+}
+
+/// All repetitions of one pass, the first one checked; true when all gave the same bits.
+bool repeat(const Communicator &communicator, const RingOptions &options, GridRank &rank, RingRun &run) {
+  // The checked pass comes first and warms up; timed ones look at headers only, and their bits must equal its bits.
+  bool once = true;
+  bool agree = true;
+  bool first = true;
+  std::uint64_t expected = 0;
+  const auto finish_pass = [&] {
+    once = once && rank.ring().met_every_block_once();
+    const std::uint64_t bits = rank.ring().result_checksum();
+    expected = first ? bits : expected;
+    agree = agree && bits == expected;
+    first = false;
+  };
+  for (int repetition = options.verify ? -1 : 0; repetition < options.warmup; ++repetition) {
+    rank.begin(repetition < 0);
+    rank.run();
+    finish_pass();
+  }
+  time_messages(communicator, rank, options.messages_only ? options.repetitions : 0, run);
+  for (int repetition = 0; repetition < options.repetitions; ++repetition) {
+    timed_pass(communicator, rank, run);
+    finish_pass();
+  }
+  run.compute_s = statistics::median(run.compute_samples_s);
+  run.exposed_communication_s = statistics::median(run.exposed_communication_samples_s);
+  run.blocks_once = communicator.all(once);
+  run.output_checksum = communicator.sum(expected);
+  run.exchanged_bytes =
+      communicator.max(rank.exchanged_bytes()) /
+      std::max(1, options.warmup + (options.verify ? 1 : 0) + (options.messages_only ? 2 : 1) * options.repetitions);
+  return communicator.all(agree);
+}
+
 void judge(const RingOptions &options, bool repetitions_agree, RingRun &run) {
+  const auto over = [&](double error, double bound, const char *what) {
+    if (!(error <= bound)) {
+      run.reasons.push_back("largest " + std::string(what) + " error is over the bound");
+    }
+  };
   if (!run.blocks_once) {
     run.reasons.push_back("not every rank met every key/value block exactly once");
   }
@@ -132,11 +192,12 @@ void judge(const RingOptions &options, bool repetitions_agree, RingRun &run) {
     run.reasons.push_back("repetitions gave different bits");
   }
   if (run.verified) {
-    if (!(run.max_error <= run.error_bound)) {
-      run.reasons.push_back("largest output error is over the bound");
-    }
-    if (!(run.max_lse_error <= run.lse_error_bound)) {
-      run.reasons.push_back("largest log-sum-exp error is over the bound");
+    over(run.max_error, run.error_bound, "output");
+    over(run.max_lse_error, run.lse_error_bound, "log-sum-exp");
+    if (run.has_gradients) {
+      over(run.max_gradient_error.query, run.gradient_error_bound.query, "query gradient");
+      over(run.max_gradient_error.key, run.gradient_error_bound.key, "key gradient");
+      over(run.max_gradient_error.value, run.gradient_error_bound.value, "value gradient");
     }
     if (run.wrong_elements != 0) {
       run.reasons.push_back(std::to_string(run.wrong_elements) + " elements are wrong");
@@ -150,78 +211,50 @@ void judge(const RingOptions &options, bool repetitions_agree, RingRun &run) {
 
 } // namespace
 
-std::string_view name(SoftmaxRule rule) { return problem::word_of(softmax_words, rule); }
-SoftmaxRule parse_softmax(std::string_view word) { return problem::parse_word("softmax", softmax_words, word); }
-
-void require_supported(problem::DType dtype) {
-  if (dtype != problem::DType::float32) {
-    throw InvalidInput("dtype is " + std::string(problem::name(dtype)) + "; the ring runs on float32 only");
-  }
-}
-
-memory::KernelFootprint kernel_footprint(const problem::AttentionProblem &attention, memory::KernelKind kernel) {
-  memory::KernelFootprint footprint;
-  footprint.key_tile_tokens = kernels::key_tile_tokens;
-  if (kernel == memory::KernelKind::streamed) {
-    footprint.workspace_bytes =
-        kernels::attention_workspace_bytes(attention.head_dim) * kernels::ExecutionSpace().concurrency();
-  }
-  return footprint;
+memory::KernelFootprint kernel_footprint(const RingOptions &options) {
+  return MeetingKernels::footprint(ring_share(options, share_of(process_grid(options), options.problem, 0)));
 }
 
 memory::MemoryByPurpose planned_memory(const RingOptions &options, std::int64_t rank) {
-  return memory::closed_form(options.problem, rank, kernel_footprint(options.problem.attention, options.kernel),
-                             options.kernel);
+  return memory::grid_memory(process_grid(options), options.problem, rank, kernel_footprint(options), options.kernel);
 }
 
 RingRun run_ring(Communicator &communicator, const RingOptions &options) {
-  validate_options(communicator, options);
+  validate(options);
+  const schedule::ProcessGrid grid = process_grid(options);
+  if (grid.size() != communicator.size()) {
+    throw problem::InvalidInput("the process grid has " + std::to_string(grid.size()) + " ranks (ring_size " +
+                                std::to_string(grid.ring) + "); the communicator has " +
+                                std::to_string(communicator.size()) + " ranks");
+  }
   communicator.set_deadline(options.deadline_s);
   RingRun run;
   run.poll_progress = options.poll_progress;
-  run.footprint = kernel_footprint(options.problem.attention, options.kernel);
-  run.hops = hop_count(options.problem);
-  run.hop_bytes = run.hops > 0 ? memory::block_buffer_bytes(options.problem, run.footprint) : 0;
+  run.footprint = kernel_footprint(options);
   run.threads_per_rank = kernels::ExecutionSpace().concurrency();
   run.ranks_per_core = communicator.ranks_per_core();
 
+  const bool backward = options.problem.pass == schedule::Pass::backward;
   memory::Ledger ledger;
-  MpiTransport transport(communicator);
-  RingRank rank(options, communicator.rank(), transport, ledger);
-
-  // The checked pass comes first and warms up; timed ones look at headers only, and their bits must equal its bits.
-  bool once = true;
-  if (options.verify) {
-    pass(rank, true);
-    once = rank.met_every_block_once();
+  GridMessages messages(communicator, options, ledger);
+  ForwardHalf forward;
+  if (backward) {
+    forward = run_forward_half(communicator, options, messages.ring(), messages.sequence(), run);
   }
-  std::uint64_t expected = options.verify ? rank.output_checksum() : 0;
-  bool agree = true;
-  for (int repetition = 0; repetition < options.warmup; ++repetition) {
-    pass(rank, false);
-  }
-  for (int repetition = 0; repetition < options.repetitions; ++repetition) {
-    timed_pass(communicator, rank, run);
-    once = once && rank.met_every_block_once();
-    const std::uint64_t bits = rank.output_checksum();
-    expected = !options.verify && repetition == 0 ? bits : expected;
-    agree = agree && bits == expected;
-  }
-  run.compute_s = statistics::median(run.compute_samples_s);
-  run.exposed_communication_s = statistics::median(run.exposed_communication_samples_s);
-  run.blocks_once = communicator.all(once);
-  run.output_checksum = communicator.sum(expected);
-  const bool all_agree = communicator.all(agree);
+  GridRank rank(options, communicator.rank(), messages.ring(), messages.sequence(), ledger,
+                [&forward](float *output, float *log_sum_exp) { forward.copy_to(output, log_sum_exp); });
+  const bool agree = repeat(communicator, options, rank, run);
+  count_messages(communicator, options, rank, run);
+  run.hidden_fraction = hidden_fraction(run);
   gather_memory(communicator, options, ledger, run);
-  gather_complaints(communicator, rank, run);
-
-  const problem::ErrorBound bound = ring_error_bound(options);
-  run.error_bound = bound.output;
-  run.lse_error_bound = bound.log_sum_exp;
-  if (options.verify) {
-    gather_check(communicator, check_rows(options, communicator.rank(), rank.output(), rank.log_sum_exp()), run);
+  gather_complaints(communicator, rank.ring(), run);
+  run.transport = messages.ring().counters();
+  if (backward) {
+    verify_gradients(communicator, options, rank, forward, run);
+  } else {
+    verify_forward(communicator, options, rank, run);
   }
-  judge(options, all_agree, run);
+  judge(options, agree, run);
   return run;
 }
 

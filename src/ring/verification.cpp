@@ -9,6 +9,7 @@
 #include "problem/counter_random.hpp"
 #include "ring/reference_rows.hpp"
 #include "ring/sampling.hpp"
+#include "ring/slice.hpp"
 
 namespace ringscale::ring {
 
@@ -25,20 +26,60 @@ double difference(double value, double reference) {
   return value == reference ? 0.0 : std::abs(value - reference);
 }
 
+std::vector<std::int64_t> positions_of(const TokenSet &tokens, const std::vector<std::int64_t> &rows) {
+  std::vector<std::int64_t> positions;
+  for (const std::int64_t row : rows) {
+    positions.push_back(tokens.position(row));
+  }
+  return positions;
+}
+
+/// Groups of a dilated pattern may admit a pair several times.
+std::int64_t most_multiplicity(const RingProblem &problem) {
+  return problem.pattern.kind == problem::PatternKind::dilated
+             ? static_cast<std::int64_t>(problem.pattern.dilated.segment_lengths.size())
+             : 1;
+}
+
+std::int64_t span_pairs(const RingProblem &problem) {
+  return step_count(problem) * lane_count(problem) * keys_of(problem, 0).span_count() * most_multiplicity(problem);
+}
+
+/// Largest and number of differences between rows of a tensor and of a reference [batch, rows, heads, head_dim].
+struct Difference {
+  double largest = 0.0;
+  std::int64_t wrong = 0;
+};
+Difference compare(kernels::ConstTensor4 tensor, const std::vector<std::int64_t> &rows,
+                   const std::vector<double> &reference, double bound) {
+  const auto host = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), tensor);
+  Difference found;
+  std::size_t place = 0;
+  for (std::size_t batch = 0; batch < host.extent(0); ++batch) {
+    for (const std::int64_t row : rows) {
+      for (std::size_t head = 0; head < host.extent(2); ++head) {
+        for (std::size_t dim = 0; dim < host.extent(3); ++dim) {
+          const double error = difference(host(batch, row, head, dim), reference[place++]);
+          raise_to(found.largest, error);
+          found.wrong += !(error <= bound) ? 1 : 0;
+        }
+      }
+    }
+  }
+  return found;
+}
+
 } // namespace
 
-std::vector<std::int64_t> rows_to_check(const RingOptions &options, std::int64_t rank) {
-  const RingProblem &problem = options.problem;
-  const AttentionProblem &attention = problem.attention;
-  const TokenSet queries = query_tokens(problem.placement, attention.tokens, problem.ring_size, rank);
-  const std::int64_t count = queries.count();
-  const double row_flop = problem::forward_flop(attention, static_cast<double>(attention.tokens));
+std::vector<std::int64_t> rows_to_check(const RingOptions &options, std::int64_t rank, const TokenSet &tokens) {
+  const std::int64_t count = tokens.count();
+  const double row_flop = LayerReference::row_flop(options.problem.attention);
   if (row_flop * static_cast<double>(count) <= all_rows_flop) {
     std::vector<std::int64_t> rows(static_cast<std::size_t>(count));
     std::iota(rows.begin(), rows.end(), std::int64_t{0});
     return rows;
   }
-  std::set<std::int64_t> rows{0, queries.first.count - 1, std::min(queries.first.count, count - 1), count - 1};
+  std::set<std::int64_t> rows{0, tokens.first.count - 1, std::min(tokens.first.count, count - 1), count - 1};
   const auto wanted =
       std::min<std::int64_t>(count, std::max<std::int64_t>(8, static_cast<std::int64_t>(sampled_rows_flop / row_flop)));
   for (std::uint64_t draw = 0; static_cast<std::int64_t>(rows.size()) < wanted; ++draw) {
@@ -50,49 +91,92 @@ std::vector<std::int64_t> rows_to_check(const RingOptions &options, std::int64_t
 }
 
 problem::ErrorBound ring_error_bound(const RingOptions &options) {
-  const RingProblem &problem = options.problem;
-  const AttentionProblem &attention = problem.attention;
-  const int spans = key_tokens(problem.placement, attention.tokens, problem.ring_size, 0).span_count();
-  return problem::attention_error_bound(attention.dtype, attention.tokens, attention.head_dim,
-                                        step_count(problem) * spans, problem::synthetic_magnitude(attention.head_dim));
+  const AttentionProblem &attention = options.problem.attention;
+  return problem::attention_error_bound(attention.dtype, attention.tokens * most_multiplicity(options.problem),
+                                        attention.head_dim, span_pairs(options.problem),
+                                        problem::synthetic_magnitude(attention.head_dim));
 }
 
-RowCheck check_rows(const RingOptions &options, std::int64_t rank, kernels::ConstTensor4 output,
-                    kernels::ConstTensor3 log_sum_exp) {
+RowCheck check_rows(const RingOptions &options, std::int64_t rank, const TokenSet &queries,
+                    kernels::ConstTensor4 output, kernels::ConstTensor3 log_sum_exp) {
   const RingProblem &problem = options.problem;
   const AttentionProblem &attention = problem.attention;
-  const TokenSet queries = query_tokens(problem.placement, attention.tokens, problem.ring_size, rank);
-  const std::vector<std::int64_t> rows = rows_to_check(options, rank);
-  std::vector<std::int64_t> positions;
-  for (const std::int64_t row : rows) {
-    positions.push_back(queries.position(row));
+  const std::vector<std::int64_t> rows = rows_to_check(options, rank, queries);
+  const std::vector<std::int64_t> positions = positions_of(queries, rows);
+  std::vector<double> outputs;
+  RowNumbers log_sum_exps;
+  if (problem.pattern.kind == problem::PatternKind::dense) {
+    ReferenceRows reference = reference_rows(attention, options.seed, positions, 8192, options.origin);
+    outputs = std::move(reference.outputs);
+    log_sum_exps = std::move(reference.log_sum_exps);
+  } else {
+    LayerReference(options, false).forward(positions, outputs, log_sum_exps);
   }
-  const ReferenceRows reference = reference_rows(attention, options.seed, positions);
-  const auto host_output = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), output);
-  const auto host_lse = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), log_sum_exp);
   const problem::ErrorBound bound = ring_error_bound(options);
-
   RowCheck check;
   check.checked_rows = static_cast<std::int64_t>(rows.size()) * attention.batch;
   check.all_rows = static_cast<std::int64_t>(rows.size()) == queries.count();
+  const Difference found = compare(output, rows, outputs, bound.output);
+  check.max_error = found.largest;
+  check.wrong_elements = found.wrong;
+  if (options.softmax == SoftmaxRule::per_chunk || log_sum_exp.size() == 0) {
+    return check;
+  }
+  const auto host_lse = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), log_sum_exp);
+  std::size_t place = 0;
   for (std::int64_t batch = 0; batch < attention.batch; ++batch) {
-    for (std::size_t index = 0; index < rows.size(); ++index) {
+    for (const std::int64_t row : rows) {
       for (std::int64_t head = 0; head < attention.query_heads; ++head) {
-        for (std::int64_t dim = 0; dim < attention.head_dim; ++dim) {
-          const double error = difference(host_output(batch, rows[index], head, dim),
-                                          reference.output(attention, batch, index, head, dim));
-          raise_to(check.max_error, error);
-          check.wrong_elements += !(error <= bound.output) ? 1 : 0;
-        }
-        if (options.softmax == SoftmaxRule::online) {
-          const double error =
-              difference(host_lse(batch, rows[index], head), reference.log_sum_exp(attention, batch, index, head));
-          raise_to(check.max_lse_error, error);
-          check.wrong_elements += !(error <= bound.log_sum_exp) ? 1 : 0;
-        }
+        const double error = difference(host_lse(batch, row, head), log_sum_exps[place++]);
+        raise_to(check.max_lse_error, error);
+        check.wrong_elements += !(error <= bound.log_sum_exp) ? 1 : 0;
       }
     }
   }
+  return check;
+}
+
+bool computes_joint_rows(const RingOptions &options) {
+  const AttentionProblem &attention = options.problem.attention;
+  return LayerReference::row_flop(attention) * static_cast<double>(attention.tokens) <= all_rows_flop;
+}
+
+GradientCheck check_gradients(const RingOptions &options, std::int64_t rank, const TokenSet &queries,
+                              const TokenSet &keys, const LayerReference &reference, const JointRows &rows,
+                              kernels::ConstTensor4 query_gradient, kernels::ConstTensor4 key_gradient,
+                              kernels::ConstTensor4 value_gradient) {
+  const RingProblem &problem = options.problem;
+  const AttentionProblem &attention = problem.attention;
+  const std::vector<std::int64_t> query_rows = rows_to_check(options, rank, queries);
+  const std::vector<std::int64_t> key_rows = rows_to_check(options, rank, keys);
+  std::vector<double> of_query;
+  std::vector<double> of_key;
+  std::vector<double> of_value;
+  problem::GradientMagnitude magnitude;
+  reference.query_gradients(positions_of(queries, query_rows), rows, of_query, magnitude);
+  reference.key_value_gradients(positions_of(keys, key_rows), rows, of_key, of_value, magnitude);
+
+  const problem::ErrorBound forward = ring_error_bound(options);
+  problem::GivenError given;
+  given.log_sum_exp = forward.log_sum_exp;
+  given.output_dot = forward.output * reference.largest_gradient_row_sum() +
+                     problem::unit_roundoff(problem::DType::float32) * magnitude.output_dot;
+  const std::int64_t repeats = most_multiplicity(problem);
+  // Every pair of spans adds a sum, and so does every slice of query rows.
+  const std::int64_t slices = queries_of(problem, 0).count() / backward_slice_rows(attention, keys.first.count, 1) + 1;
+  GradientCheck check;
+  check.bound = problem::gradient_error_bound(attention.dtype, attention.tokens * repeats,
+                                              attention.tokens * repeats * (attention.query_heads / attention.kv_heads),
+                                              attention.head_dim, span_pairs(problem) * queries.span_count() * slices,
+                                              magnitude, given);
+  check.checked_rows = static_cast<std::int64_t>(query_rows.size() + key_rows.size()) * attention.batch;
+  check.all_rows = static_cast<std::int64_t>(query_rows.size()) == queries.count() &&
+                   static_cast<std::int64_t>(key_rows.size()) == keys.count();
+  const Difference query = compare(query_gradient, query_rows, of_query, check.bound.query);
+  const Difference key = compare(key_gradient, key_rows, of_key, check.bound.key);
+  const Difference value = compare(value_gradient, key_rows, of_value, check.bound.value);
+  check.max_error = {query.largest, key.largest, value.largest};
+  check.wrong_elements = query.wrong + key.wrong + value.wrong;
   return check;
 }
 

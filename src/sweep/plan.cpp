@@ -214,4 +214,18 @@ WorkEstimate estimate(const Plan &plan) {
   return work;
 }
 
+void require_within(const memory::Limits &limits, const Plan &plan) {
+  for (const Point &point : plan.points) {
+    if (point.kind != PointKind::measured) {
+      continue;
+    }
+    const schedule::RingProblem &problem = point.problem();
+    const std::int64_t rank = memory::rank_with_most_memory(problem);
+    const memory::MemoryByPurpose need = memory::closed_form(problem, rank, {}, point.ring.kernel);
+    memory::require_communication_within(limits, need[memory::Purpose::communication],
+                                         "a hop of the point " + point.id);
+    memory::require_memory_within(limits, need.total(), "a rank of the point " + point.id);
+  }
+}
+
 } // namespace ringscale::sweep

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "memory/limits.hpp"
 #include "report/json.hpp"
 #include "sweep/point.hpp"
 
@@ -41,5 +42,9 @@ struct WorkEstimate {
   double largest_measured_memory_bytes = 0.0; ///< over all ranks together, by the closed form without workspace
 };
 WorkEstimate estimate(const Plan &plan);
+
+/// Refuses a plan whose measured points are beyond the limits, by their closed forms without the kernels' scratch: the
+/// message of a hop, and the memory of the rank with the most. Throws problem::InvalidInput naming the point.
+void require_within(const memory::Limits &limits, const Plan &plan);
 
 } // namespace ringscale::sweep

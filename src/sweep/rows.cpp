@@ -6,60 +6,13 @@
 #include <vector>
 
 #include "statistics/summary.hpp"
+#include "sweep/row_parts.hpp"
 
 namespace ringscale::sweep {
 
 namespace {
 
 using report::Json;
-
-/// JSON has no NaN; a missing number is said to be missing.
-Json finite_or_null(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
-
-Json interval(double low, double high, double confidence) {
-  Json object = Json::object();
-  object["low"] = finite_or_null(low);
-  object["high"] = finite_or_null(high);
-  object["confidence"] = finite_or_null(confidence);
-  return object;
-}
-
-Json by_purpose(const memory::MemoryByPurpose &memory) {
-  Json object = Json::object();
-  for (const memory::Purpose purpose : memory::all_purposes) {
-    object[std::string(memory::name(purpose))] = memory[purpose];
-  }
-  return object;
-}
-
-struct Identity {
-  const char *kind;
-  const char *verb;
-  std::string point;
-};
-
-Json common_fields(const Identity &identity, const schedule::RingProblem &problem, ring::SoftmaxRule softmax,
-                   memory::KernelKind kernel) {
-  const problem::AttentionProblem &attention = problem.attention;
-  Json row = Json::object();
-  row["kind"] = identity.kind;
-  row["verb"] = identity.verb;
-  row["point"] = identity.point;
-  row["schedule"] = schedule::name(problem.schedule);
-  row["placement"] = schedule::name(problem.placement);
-  row["softmax"] = ring::name(softmax);
-  row["kernel"] = memory::name(kernel);
-  row["mask"] = problem::name(attention.mask);
-  row["dtype"] = problem::name(attention.dtype);
-  row["batch"] = attention.batch;
-  row["tokens"] = attention.tokens;
-  row["query_heads"] = attention.query_heads;
-  row["kv_heads"] = attention.kv_heads;
-  row["head_dim"] = attention.head_dim;
-  row["ring_size"] = problem.ring_size;
-  row["chunk_tokens"] = (attention.tokens + problem.ring_size - 1) / problem.ring_size;
-  return row;
-}
 
 /// What a design of memory_model.hpp does, in the words of the other rows.
 struct Design {
@@ -93,46 +46,6 @@ Design design_of(memory::MemoryModel model) {
 }
 
 } // namespace
-
-Json ring_row(const std::string &point, const ring::RingOptions &options, const ring::RingRun &run) {
-  const problem::AttentionProblem &attention = options.problem.attention;
-  Json row = common_fields({"measured", "ring", point}, options.problem, options.softmax, options.kernel);
-  row["seed"] = options.seed;
-  row["hops"] = run.hops;
-  row["hop_bytes"] = run.hop_bytes;
-  const bool timed = !run.samples_s.empty();
-  const double time_s = timed ? statistics::median(run.samples_s) : std::nan("");
-  const double tokens_per_s = static_cast<double>(attention.batch) * static_cast<double>(attention.tokens) / time_s;
-  row["time_s"] = finite_or_null(time_s);
-  const statistics::Interval spread = timed ? statistics::median_interval(run.samples_s) : statistics::Interval{};
-  row["time_s_interval"] = interval(spread.low, spread.high, spread.confidence);
-  row["samples_s"] = run.samples_s;
-  row["tokens_per_s"] = finite_or_null(tokens_per_s);
-  row["tokens_per_s_per_device"] = finite_or_null(tokens_per_s / static_cast<double>(options.problem.ring_size));
-  row["compute_s"] = finite_or_null(run.compute_s);
-  row["exposed_communication_s"] = finite_or_null(run.exposed_communication_s);
-  row["verified"] = run.verified;
-  row["checked_rows"] = run.checked_rows;
-  row["all_rows_checked"] = run.all_rows_checked;
-  // Without verification there is no error to report, and 0 would read like a perfect one.
-  row["max_error"] = run.verified ? finite_or_null(run.max_error) : Json(nullptr);
-  row["error_bound"] = run.verified ? finite_or_null(run.error_bound) : Json(nullptr);
-  row["max_lse_error"] = run.verified ? finite_or_null(run.max_lse_error) : Json(nullptr);
-  row["lse_error_bound"] = run.verified ? finite_or_null(run.lse_error_bound) : Json(nullptr);
-  row["wrong_elements"] = run.verified ? Json(run.wrong_elements) : Json(nullptr);
-  row["blocks_met_once"] = run.blocks_once;
-  row["output_checksum"] = std::to_string(run.output_checksum); // a text: 64 bits do not fit a double of other readers
-  row["memory_bytes"] = by_purpose(run.memory);
-  row["memory_peak_bytes"] = run.memory_peak_bytes;
-  row["memory_closed_form_bytes"] = run.memory_closed_form_bytes;
-  row["peak_rss_bytes"] = run.peak_rss_bytes;
-  row["progress"] = run.poll_progress ? "polled" : "unpolled";
-  row["ranks_per_core"] = run.ranks_per_core;
-  row["threads_per_rank"] = run.threads_per_rank;
-  row["verdict"] = run.valid ? "valid" : "invalid";
-  row["reasons"] = run.reasons;
-  return row;
-}
 
 Json simulation_row(const std::string &point, const machine::Machine &machine,
                     const simulator::SimulationOptions &options, const simulator::Simulation &simulation) {

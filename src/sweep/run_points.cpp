@@ -2,6 +2,7 @@
 #include "sweep/run_points.hpp"
 
 #include <array>
+#include <exception>
 
 #include "problem/invalid_input.hpp"
 
@@ -15,9 +16,36 @@ namespace {
 constexpr std::array order_of_kinds{PointKind::analytic, PointKind::simulated, PointKind::merge_error,
                                     PointKind::measured};
 
+constexpr int code_of_bad_input = 2;
+constexpr int code_of_failure = 1;
+
+/// A journal that cannot be written any more must not hide why the point failed.
+void note_failure(report::Journal &journal, const Point &attempt, const char *reason, int exit_code) {
+  try {
+    journal.append_failed({attempt.id, attempt.problem().ring_size, reason, exit_code});
+  } catch (const std::exception &) {
+    return;
+  }
+}
+
+/// The row of a point that may fail, or take the job down with it.
+Json run_noted(report::Journal &journal, const PointHooks &hooks, const Point &attempt) {
+  journal.append_started({attempt.id, attempt.problem().ring_size});
+  try {
+    return hooks.run(attempt);
+  } catch (const problem::InvalidInput &error) {
+    note_failure(journal, attempt, error.what(), code_of_bad_input);
+    throw;
+  } catch (const std::exception &error) {
+    note_failure(journal, attempt, error.what(), code_of_failure);
+    throw;
+  }
+}
+
 } // namespace
 
 bool run_points(const Plan &plan, report::Journal &journal, const PointHooks &hooks) {
+  bool complete = true;
   for (const PointKind kind : order_of_kinds) {
     for (const Point &point : plan.points) {
       if (point.kind != kind || journal.finished(point.id)) {
@@ -26,13 +54,22 @@ bool run_points(const Plan &plan, report::Journal &journal, const PointHooks &ho
       if (hooks.stop()) {
         return false;
       }
-      if (hooks.note) {
-        hooks.note(journal.entries().size(), plan.points.size(), point);
+      const std::optional<Point> attempt = hooks.attempt ? hooks.attempt(point) : point;
+      if (!attempt) {
+        complete = false;
+        continue;
       }
-      journal.append_point(point.id, hooks.run(point));
+      if (hooks.note) {
+        hooks.note(journal.entries().size(), plan.points.size(), *attempt);
+      }
+      Json row = kind == PointKind::measured ? run_noted(journal, hooks, *attempt) : hooks.run(*attempt);
+      if (attempt->problem().ring_size < point.problem().ring_size) {
+        row["shrunk_from_ring_size"] = point.problem().ring_size;
+      }
+      journal.append_point(point.id, row);
     }
   }
-  return true;
+  return complete;
 }
 
 Json rows_in_order(const Plan &plan, const report::Journal &journal) {

@@ -11,7 +11,7 @@ import unittest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPTS = [ROOT / "scripts" / name for name in ["setup", "test", "reproduce", "lint", "compile-for", "functions.sh"]]
+SCRIPTS = [ROOT / "scripts" / name for name in ["setup", "test", "reproduce", "lint", "compile-for", "test-threads", "functions.sh"]]
 SCRIPTS += [ROOT / ".ci" / "run", *sorted((ROOT / "experiments" / "batch").glob("*.sh"))]
 # The stand-in of the launcher first plays the calibration: it writes the machine file that is asked for.
 CALIBRATE = """if [[ " $* " == *" calibrate "* ]]; then
@@ -19,6 +19,7 @@ CALIBRATE = """if [[ " $* " == *" calibrate "* ]]; then
   echo "{}" >"$2/$name.json"; exit
 fi
 """
+RESTART = ROOT / "experiments" / "batch" / "restart.sh"
 SLURM = ROOT / "experiments" / "batch" / "slurm.sh"
 
 
@@ -251,6 +252,96 @@ class SlurmJob(unittest.TestCase):
     def test_step_that_the_signal_kills_is_resumed(self):
         self.assertEqual(self.signalled(f'echo ready >>"{self.log}"; exec sleep 60'), 75)
         self.assertIn("scontrol requeue 17", self.log.read_text())
+
+
+class Restarted(unittest.TestCase):
+    """experiments/batch/restart.sh with a stand-in for mpiexec that ends with one code after the other."""
+
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.log = Path(self.folder.name) / "log"
+        self.log.touch()
+        self.out = Path(self.folder.name) / "out"
+
+    def run_script(self, codes, step="", arguments=(), **environment):
+        """The script's exit code when the launcher ends with `codes` in turn, the last one for ever."""
+        write_command(self.folder.name, "launcher", f"""echo "$*" >>"{self.log}"
+n=$(wc -l <"{self.log}"); codes=({' '.join(map(str, codes))}); last=$((${{#codes[@]}} - 1)); journal="{self.out}/journal.jsonl"
+[[ -e $journal ]] || echo '{{"schema":"ringscale.journal"}}' >"$journal"
+{step}
+exit "${{codes[$((n - 1 < last ? n - 1 : last))]}}"
+""")
+        run = subprocess.run(["bash", str(RESTART), *arguments], capture_output=True, text=True, timeout=60,
+                             env={**os.environ, "LAUNCHER": f"{self.folder.name}/launcher", "OUTPUT": str(self.out),
+                                  "RINGSCALE": "prog", "EXPERIMENT": "e.json", "RANKS": "3", **environment})
+        self.output = run.stdout + run.stderr
+        return run.returncode
+
+    def calls(self):
+        return self.log.read_text().splitlines()
+
+    def test_finished_sweep_is_started_once(self):
+        for code in [0, 2]:
+            self.log.write_text("")
+            self.assertEqual(self.run_script([code], arguments=["--threads", "1"]), code)
+            self.assertEqual(len(self.calls()), 1)
+        shutil.rmtree(self.out)
+        self.log.write_text("")
+        self.run_script([0], arguments=["--threads", "1"])
+        self.assertEqual(self.calls(), [f"-n 3 prog sweep e.json --output {self.out} --on-failure shrink --threads 1"])
+
+    def test_codes_that_are_worth_another_start(self):
+        for code in [75, 124, 9, 137, 143]:
+            with self.subTest(code):
+                self.log.write_text("")
+                shutil.rmtree(self.out, ignore_errors=True)
+                self.assertEqual(self.run_script([code, 0]), 0)
+                self.assertEqual(len(self.calls()), 2)
+                self.assertIn(f"--on-failure shrink --resume --last-exit-code {code}", self.calls()[1])
+        for code in [2, 126, 127]:
+            with self.subTest(code):
+                self.log.write_text("")
+                self.assertEqual(self.run_script([code, 0]), code)
+                self.assertEqual(len(self.calls()), 1)
+
+    def test_invalid_results_are_a_verdict_and_a_crash_without_results_is_not(self):
+        self.assertEqual(self.run_script([1, 0]), 0)
+        self.log.write_text("")
+        self.assertEqual(self.run_script([1, 0], step=f'touch "{self.out}/results.json"'), 1)
+        self.assertEqual(len(self.calls()), 1)
+
+    def test_last_words_reach_the_next_start(self):
+        words = "ringscale watchdog: nothing within 3 s: waiting for a block, rank 1, step 2"
+        self.assertEqual(self.run_script([124, 0], step=f'echo "{words}" >&2; echo banner >&2'), 0)
+        self.assertIn(f"--last-words {words}", self.calls()[1])
+        self.assertIn("banner", self.output, "the user sees what the launcher prints")
+
+    def test_a_journal_is_gone_on_with(self):
+        self.out.mkdir()
+        (self.out / "journal.jsonl").write_text("{}\n")
+        self.assertEqual(self.run_script([0]), 0)
+        self.assertTrue(self.calls()[0].endswith("--resume"), self.calls())
+
+    def test_starts_without_progress_are_bounded(self):
+        self.assertEqual(self.run_script([75]), 75)
+        self.assertEqual(len(self.calls()), 3)
+        self.assertIn("giving up", self.output)
+        self.log.write_text("")
+        point = 'echo "{\\"point\\":$n}" >>"$journal"'
+        self.assertEqual(self.run_script([75], step=point, MAX_RESTARTS="6"), 75)
+        self.assertEqual(len(self.calls()), 7, "points were finished, so only MAX_RESTARTS ends it")
+        failed = 'echo "{\\"failed\\":$n}" >>"$journal"'
+        for policy, starts in [("retry", 3), ("shrink", 7)]:
+            self.log.write_text("")
+            self.assertEqual(self.run_script([124], step=failed, MAX_RESTARTS="6", ON_FAILURE=policy), 124)
+            self.assertEqual(len(self.calls()), starts, policy)
+
+    def test_wrong_ranks(self):
+        for ranks in ["0", "-1", "many"]:
+            self.assertEqual(self.run_script([0], RANKS=ranks), 2)
+            self.assertIn("RANKS", self.output)
+        self.assertEqual(self.calls(), [])
 
 
 if __name__ == "__main__":

@@ -124,6 +124,50 @@ TEST(Journal, RefusesAnotherSchema) {
   expect_invalid([&] { const Journal journal(folder.path(), "identity", Start::resume); }, {"schema_version is 2"});
 }
 
+TEST(Journal, RemembersWhatWasBegunAndWhatFailed) {
+  const TemporaryFolder folder;
+  const auto reopened = [&] { return Journal(folder.path(), "identity", Start::resume); };
+  {
+    Journal journal(folder.path(), "identity", Start::fresh);
+    EXPECT_FALSE(journal.interrupted());
+    journal.append_started({"p0", 4});
+    journal.append_point("p0", row_of(0));
+    EXPECT_FALSE(journal.interrupted()) << "it finished";
+    journal.append_started({"p1", 3});
+  }
+  {
+    Journal journal = reopened();
+    ASSERT_TRUE(journal.interrupted());
+    EXPECT_EQ(journal.interrupted()->point, "p1");
+    EXPECT_EQ(journal.interrupted()->ring_size, 3);
+    EXPECT_FALSE(journal.finished("p1"));
+    journal.append_failed({"p1", 3, "rank 2 died", 124});
+    EXPECT_FALSE(journal.interrupted());
+    journal.append_started({"p1", 2});
+    journal.append_failed({"p1", 2, "the job ended", {}});
+  }
+  Journal journal = reopened();
+  EXPECT_FALSE(journal.interrupted());
+  ASSERT_EQ(journal.failures().size(), 2U);
+  EXPECT_EQ(journal.failures()[0].reason, "rank 2 died");
+  EXPECT_EQ(journal.failures()[0].exit_code, 124);
+  EXPECT_EQ(journal.failures()[1].ring_size, 2);
+  EXPECT_EQ(journal.failures()[1].exit_code, std::nullopt);
+  EXPECT_EQ(journal.entries().size(), 1U) << "failures are no points";
+}
+
+TEST(Journal, RefusesLinesAboutFailuresThatSayTooLittleOrTooMuch) {
+  for (const char *line :
+       {R"({"started":"p"})", R"({"started":"p","ring_size":0})", R"({"started":"p","ring_size":1,"rank":2})",
+        R"({"failed":"p","ring_size":1,"reason":"x"})", R"({"failed":"p","ring_size":1,"reason":"x","exit_code":256})",
+        R"({"failed":"p","ring_size":1,"exit_code":null})"}) {
+    const TemporaryFolder folder;
+    const std::string text = write_sample(folder);
+    write_text(Journal::file_in(folder.path()), text + line + "\n");
+    expect_invalid([&] { const Journal journal(folder.path(), "identity", Start::resume); }, {"journal.jsonl:6"});
+  }
+}
+
 TEST(Journal, KeepsASecondDriverOut) {
   const TemporaryFolder folder;
   {

@@ -83,11 +83,35 @@ class Schemas(CommandLineTest):
         self.assert_valid(self.document(["sweep", file, "--output", out, "--resume"], ranks=2))
         self.assert_valid(read(out / "results.json"))
         lines = (out / "journal.jsonl").read_text(encoding="utf-8").splitlines()
-        self.assertEqual(len(lines), 1 + 2 + 4, "header, two runs, four points")
+        self.assertEqual(len(lines), 1 + 2 + 4 + 2, "header, two runs, four points of which two are measured")
         for line in lines:
             self.assert_valid(json.loads(line), "journal")
         self.assert_valid(self.document(["check", "--claims", ROOT / "experiments" / "claims" / "headline.json",
                                          "--results", out]))
+
+    def test_sweep_that_failed_and_shrank(self):
+        file = self.write("experiment.json", EXPERIMENT)
+        out = self.folder / "out"
+        self.document(["sweep", file, "--output", out], ranks=2)
+        # As if the job had died in its last point, the ring of two.
+        lines = (out / "journal.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+        (out / "journal.jsonl").write_text("".join(lines[:-1]), encoding="utf-8")
+        (out / "results.json").unlink()
+        document = self.document(["sweep", file, "--output", out, "--resume", "--on-failure", "shrink"], ranks=2)
+        self.assert_valid(document)
+        self.assertEqual([row.get("shrunk_from_ring_size") for row in document["rows"]], [None, 2, None, None])
+        lines = [json.loads(line) for line in (out / "journal.jsonl").read_text(encoding="utf-8").splitlines()]
+        for line in lines:
+            self.assert_valid(line, "journal")
+        failed = next(line for line in lines if "failed" in line)
+        started = next(line for line in lines if "started" in line)
+        for line, change in [(failed, {"reason": ""}), (failed, {"exit_code": "124"}), (failed, {"rank": 1}),
+                             (started, {"ring_size": 0}), (started, {"point": "p"})]:
+            self.assertNotEqual(self.errors({**line, **change}, "journal"), [])
+        for wrong in [1, "2", None]:
+            bad = copy.deepcopy(document)
+            bad["rows"][1]["shrunk_from_ring_size"] = wrong
+            self.assertNotEqual(self.errors(bad), [])
 
     def test_schemas_refuse_what_is_wrong(self):
         good = self.document(RING)

@@ -1,32 +1,52 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "ring/loopback_transport.hpp"
 #include "ring/ring_rank.hpp"
+#include "ring/ring_run.hpp"
 #include "ring/verification.hpp"
 
 namespace ringscale::ring {
 
-/// Virtual ranks of one ring in this process, driven in lock step through the same calls as real ones.
+/// Virtual ranks of one ring in this process, driven in lock step through the same calls as real ones. A backward ring
+/// begins with the results of a forward one.
 class LoopbackRing {
 public:
   explicit LoopbackRing(const RingOptions &options) : options_(options) {
     const std::int64_t ring_size = options.problem.ring_size;
+    if (options.problem.pass == schedule::Pass::backward) {
+      RingOptions forward = options;
+      forward.problem.pass = schedule::Pass::forward;
+      forward.fault = {};
+      forward_ = std::make_unique<LoopbackRing>(forward);
+      forward_->pass();
+    }
     for (std::int64_t rank = 0; rank < ring_size; ++rank) {
       ledgers_.push_back(std::make_unique<memory::Ledger>());
       transports_.push_back(std::make_unique<LoopbackTransport>(network_, static_cast<int>(rank)));
-      ranks_.push_back(std::make_unique<RingRank>(options, rank, *transports_.back(), *ledgers_.back()));
+      RankInputs inputs = synthetic_inputs(options, rank);
+      inputs.forward_result = [this, rank](float *output, float *log_sum_exp) {
+        const kernels::ConstTensor4 from = forward_->rank(rank).output();
+        const kernels::ConstTensor3 lse = forward_->rank(rank).log_sum_exp();
+        std::copy(from.data(), from.data() + from.size(), output);
+        std::copy(lse.data(), lse.data() + lse.size(), log_sum_exp);
+      };
+      ranks_.push_back(
+          std::make_unique<RingRank>(options, rank, *transports_.back(), *ledgers_.back(), std::move(inputs)));
     }
   }
 
   void pass() {
     for (const auto &rank : ranks_) {
       rank->begin(true);
+      rank->load();
     }
-    for (std::int64_t step = 0; step < step_count(options_.problem); ++step) {
+    for (std::int64_t step = 0; step < ranks_.front()->plan_steps(); ++step) {
       for (const auto &rank : ranks_) {
         rank->start(step);
       }
@@ -37,16 +57,18 @@ public:
         rank->finish(step);
       }
     }
-    for (const auto &rank : ranks_) {
-      rank->start_return();
-    }
-    for (const auto &rank : ranks_) {
-      rank->finish_return();
-    }
   }
 
   RowCheck check(std::int64_t rank) const {
-    return check_rows(options_, rank, this->rank(rank).output(), this->rank(rank).log_sum_exp());
+    return check_rows(options_, rank, queries_of(options_.problem, rank), this->rank(rank).output(),
+                      this->rank(rank).log_sum_exp());
+  }
+  GradientCheck check_gradients(std::int64_t rank) const {
+    const LayerReference reference(options_, true);
+    const RingRank &mine = this->rank(rank);
+    return ring::check_gradients(options_, rank, queries_of(options_.problem, rank), keys_of(options_.problem, rank),
+                                 reference, reference.joint_rows(), mine.query_gradient(), mine.key_gradient(),
+                                 mine.value_gradient());
   }
   const RingRank &rank(std::int64_t rank) const { return *ranks_[static_cast<std::size_t>(rank)]; }
   const memory::Ledger &ledger(std::int64_t rank) const { return *ledgers_[static_cast<std::size_t>(rank)]; }
@@ -54,13 +76,14 @@ public:
   std::uint64_t output_checksum() const {
     std::uint64_t sum = 0;
     for (const auto &rank : ranks_) {
-      sum += rank->output_checksum();
+      sum += rank->result_checksum();
     }
     return sum;
   }
 
 private:
   RingOptions options_;
+  std::unique_ptr<LoopbackRing> forward_;
   LoopbackNetwork network_;
   std::vector<std::unique_ptr<memory::Ledger>> ledgers_;
   std::vector<std::unique_ptr<LoopbackTransport>> transports_;

@@ -95,7 +95,7 @@ TEST(MpiTransport, LongMessagesTravelInPiecesAndArriveWhole) {
   const Site site{"test", world().rank(), 0, next, previous};
   transport.post_receive(previous, to.data(), 100001, MessageTag::shift, site);
   transport.post_send(next, from.data(), 100001, MessageTag::shift, site);
-  transport.wait(site);
+  transport.wait_all(site);
   EXPECT_TRUE(transport.progress());
   for (std::size_t index = 0; index < to.size(); ++index) {
     ASSERT_EQ(to[index], static_cast<std::byte>((index * 31 + static_cast<std::size_t>(previous)) % 251));
@@ -108,12 +108,12 @@ TEST(MpiTransport, AMessageOfTheWrongLengthIsAnError) {
     std::vector<std::byte> buffer(64);
     if (pair.rank() == 0) {
       transport.post_send(1, buffer.data(), 48, MessageTag::ping, {"short message", 0, 4, 1, -1});
-      transport.wait({"short message", 0, 4, 1, -1});
+      transport.wait_all({"short message", 0, 4, 1, -1});
     } else {
       const Site site{"short message", 1, 4, -1, 0};
       transport.post_receive(0, buffer.data(), 64, MessageTag::ping, site);
       try {
-        transport.wait(site);
+        transport.wait_all(site);
         FAIL() << "48 bytes were taken for 64";
       } catch (const MpiFailure &failure) {
         EXPECT_THAT(failure.what(), testing::HasSubstr("48 bytes instead of 64"));
@@ -126,10 +126,10 @@ TEST(MpiTransport, AMessageOfTheWrongLengthIsAnError) {
     std::vector<std::byte> buffer(64);
     if (pair.rank() == 0) {
       transport.post_send(1, buffer.data(), 64, MessageTag::ping, {"long message", 0, 4, 1, -1});
-      transport.wait({"long message", 0, 4, 1, -1});
+      transport.wait_all({"long message", 0, 4, 1, -1});
     } else {
       transport.post_receive(0, buffer.data(), 48, MessageTag::ping, {"long message", 1, 4, -1, 0});
-      EXPECT_THROW(transport.wait({"long message", 1, 4, -1, 0}), MpiFailure);
+      EXPECT_THROW(transport.wait_all({"long message", 1, 4, -1, 0}), MpiFailure);
     }
   });
 }
@@ -157,7 +157,12 @@ TEST(Measurements, GiveTheAskedNumberOfPositiveSamples) {
   world().barrier();
   on_first_ranks(2, [&](Communicator &ring) {
     expect_samples(measure_step_fixed(ring, repetitions), "fixed step");
-    expect_samples(measure_shift(ring, 4096, repetitions), "shift");
+    for (const Exchange exchange : every_exchange) {
+      expect_samples(measure_shift(ring, 4096, repetitions, exchange), "shift");
+    }
+    expect_samples(measure_all_gather(ring, 4096, repetitions), "all-gather");
+    expect_samples(measure_all_gather(ring, 4096, repetitions, Gathering::blocking), "blocking all-gather");
+    EXPECT_THROW(measure_all_gather(ring, 0, repetitions), problem::InvalidInput);
     tile.kernel = memory::KernelKind::streamed;
     const OverlapMeasurement overlap = measure_overlap(ring, tile, 100000, repetitions);
     expect_samples(overlap.communication_s, "communication alone");

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ring/ring_options.hpp"
+
+#include <array>
+#include <string>
+#include <utility>
+
+#include "problem/invalid_input.hpp"
+#include "problem/words.hpp"
+
+namespace ringscale::ring {
+
+using problem::InvalidInput;
+
+namespace {
+
+constexpr std::array<std::pair<std::string_view, SoftmaxRule>, 2> softmax_words{
+    {{"online", SoftmaxRule::online}, {"per_chunk", SoftmaxRule::per_chunk}}};
+
+void require(bool right, const char *text) {
+  if (!right) {
+    throw InvalidInput(text);
+  }
+}
+
+} // namespace
+
+std::string_view name(SoftmaxRule rule) { return problem::word_of(softmax_words, rule); }
+SoftmaxRule parse_softmax(std::string_view word) { return problem::parse_word("softmax", softmax_words, word); }
+
+schedule::ProcessGrid process_grid(const RingOptions &options) {
+  schedule::ProcessGrid grid = options.grid;
+  if (grid.size() == 1) {
+    grid.ring = options.problem.ring_size;
+  }
+  return grid;
+}
+
+void require_supported(problem::DType dtype) {
+  if (dtype != problem::DType::float32) {
+    throw InvalidInput("dtype is " + std::string(problem::name(dtype)) + "; the ring runs on float32 only");
+  }
+}
+
+void validate(const RingOptions &options) {
+  const schedule::RingProblem &problem = options.problem;
+  validate(process_grid(options), problem);
+  require_supported(problem.attention.dtype);
+  require(options.repetitions >= 1 && options.warmup >= 0, "repetitions must be at least 1 and warmup at least 0");
+  if (!(options.deadline_s > 0.0)) {
+    throw InvalidInput("deadline is " + std::to_string(options.deadline_s) + " s; it must be greater than 0");
+  }
+  const bool plain = problem.pattern.kind == problem::PatternKind::dense && !has_results(problem);
+  require(options.softmax == SoftmaxRule::online || (plain && options.kernel == memory::KernelKind::streamed),
+          "softmax per_chunk is a control of the dense forward pass with moving key_value and the streamed kernel");
+  require(!options.collective ||
+              (problem.schedule == schedule::Schedule::all_gather && problem.hops == schedule::Hops::all &&
+               problem.layout == schedule::MessageLayout::stored_packed),
+          "collective goes with schedule all_gather, hops all and message layout stored_packed");
+  const bool apart = problem.layout == schedule::MessageLayout::separate;
+  require(options.kernel == memory::KernelKind::streamed || (plain && !apart),
+          "kernel materialised goes with pattern dense, pass forward, moving key_value and packed messages only");
+}
+
+} // namespace ringscale::ring

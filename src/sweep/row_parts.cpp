@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sweep/row_parts.hpp"
+
+#include <cmath>
+#include <vector>
+
+namespace ringscale::sweep {
+
+using report::Json;
+
+Json finite_or_null(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+
+Json interval(double low, double high, double confidence) {
+  Json object = Json::object();
+  object["low"] = finite_or_null(low);
+  object["high"] = finite_or_null(high);
+  object["confidence"] = finite_or_null(confidence);
+  return object;
+}
+
+Json by_purpose(const memory::MemoryByPurpose &memory) {
+  Json object = Json::object();
+  for (const memory::Purpose purpose : memory::all_purposes) {
+    object[std::string(memory::name(purpose))] = memory[purpose];
+  }
+  return object;
+}
+
+Json common_fields(const Identity &identity, const schedule::RingProblem &problem, ring::SoftmaxRule softmax,
+                   memory::KernelKind kernel) {
+  const problem::AttentionProblem &attention = problem.attention;
+  Json row = Json::object();
+  row["kind"] = identity.kind;
+  row["verb"] = identity.verb;
+  row["point"] = identity.point;
+  row["schedule"] = schedule::name(problem.schedule);
+  row["placement"] = schedule::name(problem.placement);
+  row["softmax"] = ring::name(softmax);
+  row["kernel"] = memory::name(kernel);
+  row["mask"] = problem::name(attention.mask);
+  row["dtype"] = problem::name(attention.dtype);
+  row["batch"] = attention.batch;
+  row["tokens"] = attention.tokens;
+  row["query_heads"] = attention.query_heads;
+  row["kv_heads"] = attention.kv_heads;
+  row["head_dim"] = attention.head_dim;
+  row["ring_size"] = problem.ring_size;
+  row["chunk_tokens"] = (attention.tokens + problem.ring_size - 1) / problem.ring_size;
+  return row;
+}
+
+void add_schedule_fields(Json &row, const schedule::RingProblem &problem) {
+  row["pass"] = schedule::name(problem.pass);
+  row["moving"] = schedule::name(problem.moving);
+  row["hops_travelled"] = schedule::name(problem.hops);
+  row["message_layout"] = schedule::name(problem.layout);
+  if (problem.schedule == schedule::Schedule::double_ring) {
+    row["inner_ring_size"] = problem.inner_ring_size;
+  }
+  if (problem.chunks.weighted()) {
+    std::vector<double> shares;
+    double before = 0.0;
+    for (const double sum : problem.chunks.weight_sums) {
+      shares.push_back((sum - before) / problem.chunks.weight_sums.back());
+      before = sum;
+    }
+    row["chunk_shares"] = shares;
+  }
+  const problem::Pattern &pattern = problem.pattern;
+  row["pattern"] = problem::name(pattern.kind);
+  if (pattern.kind == problem::PatternKind::dilated) {
+    row["segment_lengths"] = pattern.dilated.segment_lengths;
+    row["dilation_rates"] = pattern.dilated.dilation_rates;
+    row["dilation_convention"] = problem::name(pattern.dilated.convention);
+  } else if (pattern.kind == problem::PatternKind::block_sparse) {
+    row["block_sparse"] = problem::name(pattern.block_sparse.kind);
+    row["block_tokens"] = pattern.block_sparse.block_tokens;
+    row["window_tokens"] = pattern.block_sparse.window_tokens;
+    row["stride_blocks"] = pattern.block_sparse.stride_blocks;
+  }
+}
+
+} // namespace ringscale::sweep
