@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "drivers/flag_checks.hpp"
@@ -98,13 +99,7 @@ void add_message_flags(CLI::App &verb, RingFlags &flags) {
       ->capture_default_str()
       ->group(group);
   verb.add_flag("--no-polling", flags.no_polling, "Do not move messages on between slices of work")->group(group);
-  verb.add_option("--communication-limit", flags.communication_limit,
-                  "Largest message buffer, as 1GB or 512MiB; 1GB when not given")
-      ->group(group);
-  verb.add_option("--memory-limit", flags.memory_limit,
-                  "Most bytes of a rank, as 80GB: beyond, scores are recomputed and the batch is split, and the row "
-                  "says so")
-      ->group(group);
+  add_limit_flags(verb, flags.limits, {LimitFlag::communication, LimitFlag::memory});
 }
 
 void resolve_grid(RingFlags &flags, std::int64_t ranks) {
@@ -181,12 +176,6 @@ void resolve(RingFlags &flags, std::int64_t ranks, std::uint64_t seed) {
   require_between("--warmup", options.warmup, 0, 1e6);
   require_between("--deadline", options.deadline_s, 1e-3, 1e9);
   require_between("--threads", flags.threads, 0, 4096);
-  if (!flags.communication_limit.empty()) {
-    flags.limits.communication_bytes = memory::parse_bytes("--communication-limit", flags.communication_limit);
-  }
-  if (!flags.memory_limit.empty()) {
-    flags.limits.memory_bytes = memory::parse_bytes("--memory-limit", flags.memory_limit);
-  }
   resolve_grid(flags, ranks);
   ring::validate(options);
 }

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "drivers/limit_flags.hpp"
 #include "drivers/pattern_flags.hpp"
-#include "memory/limits.hpp"
 #include "ring/ring_options.hpp"
 
 namespace CLI {
@@ -18,7 +18,7 @@ namespace ringscale::drivers {
 /// The flags of `ringscale ring` as typed, and the options they mean once resolved.
 struct RingFlags {
   ring::RingOptions options;
-  memory::Limits limits;
+  LimitFlags limits;
   PatternFlags pattern;
   std::int64_t ring_size = 0; ///< 0: all ranks of the job that the other levels leave
   std::int64_t kv_heads = 0;  ///< 0: as many as query heads
@@ -35,7 +35,6 @@ struct RingFlags {
   std::string exchange = "nonblocking";
   std::string gathering = "nonblocking";
   std::vector<double> chunk_weights;
-  std::string communication_limit, memory_limit;
   int threads = 0;
   bool no_polling = false;
   bool no_verify = false;

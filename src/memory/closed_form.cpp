@@ -84,7 +84,7 @@ std::int64_t block_payload_bytes(const RingProblem &problem, std::int64_t owner,
 }
 
 std::int64_t result_payload_bytes(const RingProblem &problem, std::int64_t owner) {
-  if (!has_results(problem)) {
+  if (!makes_results(problem)) {
     return 0;
   }
   if (problem.pass == schedule::Pass::forward) {
@@ -131,7 +131,7 @@ MemoryByPurpose closed_form(const RingProblem &problem, std::int64_t rank, const
   const std::int64_t block = block_buffer_bytes(problem, footprint);
   const bool moving = queries_move(problem);
   const bool backward = problem.pass == schedule::Pass::backward;
-  const std::int64_t home = has_results(problem) ? result_buffer_bytes(problem) : 0;
+  const std::int64_t home = makes_results(problem) ? result_buffer_bytes(problem) : 0;
   MemoryByPurpose memory;
   // What moves stands in block buffer 0, what stays in a buffer of its own; the log-sum-exp stays in single precision
   // whatever the tensors are stored in.
@@ -152,7 +152,9 @@ MemoryByPurpose closed_form(const RingProblem &problem, std::int64_t rank, const
   if (kernel == KernelKind::materialised) {
     memory[Purpose::scores] = checked_product({score_elements(problem, rank), sizeof(float)});
   }
-  memory[Purpose::workspace] = footprint.workspace_bytes;
+  // Gradients of other ranks' keys that replicated queries make and nobody needs.
+  const bool discards = makes_results(problem) && !has_results(problem) && step_count(problem) > 1;
+  memory[Purpose::workspace] = footprint.workspace_bytes + (discards ? home : 0);
   return memory;
 }
 

@@ -35,7 +35,7 @@ std::int64_t block_payload_bytes(const schedule::RingProblem &problem, std::int6
                                  const KernelFootprint &footprint);
 
 /// Bytes of the partial results that follow the block of `owner`, without header: output and log-sum-exps, or the
-/// gradients of what moves. 0 where none travel.
+/// gradients of what moves. 0 where there are none.
 std::int64_t result_payload_bytes(const schedule::RingProblem &problem, std::int64_t owner);
 /// Bytes of a buffer that holds any rank's result, header included.
 std::int64_t result_buffer_bytes(const schedule::RingProblem &problem);

@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "memory/buffer_pool.hpp"
 #include "memory/ledger.hpp"
 
 namespace ringscale::memory {
@@ -32,13 +33,21 @@ public:
     ledger.add(purpose, bytes());
   }
 
+  /// Memory lent by a pool of the same space, which takes it back when this goes.
+  TrackedBuffer(Ledger &ledger, Purpose purpose, PooledBuffer pooled)
+      : view_(pooled.data(), static_cast<std::size_t>(pooled.bytes())), pooled_(std::move(pooled)), ledger_(&ledger),
+        purpose_(purpose) {
+    ledger.add(purpose, bytes());
+  }
+
   TrackedBuffer(TrackedBuffer &&other) noexcept
-      : view_(std::exchange(other.view_, {})), ledger_(std::exchange(other.ledger_, nullptr)),
-        purpose_(other.purpose_) {}
+      : view_(std::exchange(other.view_, {})), pooled_(std::move(other.pooled_)),
+        ledger_(std::exchange(other.ledger_, nullptr)), purpose_(other.purpose_) {}
 
   TrackedBuffer &operator=(TrackedBuffer &&other) noexcept {
     TrackedBuffer taken(std::move(other));
     std::swap(view_, taken.view_);
+    std::swap(pooled_, taken.pooled_);
     std::swap(ledger_, taken.ledger_);
     std::swap(purpose_, taken.purpose_);
     return *this;
@@ -58,9 +67,6 @@ public:
   /// The bytes from `offset` on as elements of type T; the caller knows that they fit and are aligned.
   template <class T> T *as(std::int64_t offset = 0) const { return reinterpret_cast<T *>(view_.data() + offset); }
 
-  /// Exchanges the memory of two buffers whose purposes stay: double buffering after a hop. The sizes must be equal.
-  static void swap_memory(TrackedBuffer &left, TrackedBuffer &right) { std::swap(left.view_, right.view_); }
-
 private:
   using View = Kokkos::View<std::byte *, MemorySpace>;
 
@@ -71,6 +77,7 @@ private:
   }
 
   View view_;
+  PooledBuffer pooled_; ///< where view_ is lent
   Ledger *ledger_ = nullptr;
   Purpose purpose_ = Purpose::workspace;
 };

@@ -44,6 +44,9 @@ public:
   /// called. Throws InvalidInput when size is not in 1..size().
   Communicator split_first(int size) const;
 
+  /// The same ranks with messages of their own, and with the same deadline.
+  Communicator copy() const;
+
   /// The same ranks in the same order as a grid, the last axis varying fastest, with no axis periodic. Inherits the
   /// deadline. Throws InvalidInput unless the product of `sizes`, each 1 or more, is size().
   Communicator cartesian(std::span<const int> sizes) const;
@@ -85,7 +88,8 @@ public:
   /// Every rank's text, by rank; lengths may differ.
   std::vector<std::string> all_gather(const std::string &text) const;
 
-  /// Starts replacing `values`, as many on every rank, by their sums over the ranks; every rank gets the same bits.
+  /// Starts replacing `values`, as many on every rank, by their sums over the ranks: the same bits on every rank
+  /// with MPICH, as MPI recommends and does not promise.
   Collective start_sum(std::span<float> values) const;
   /// Starts gathering every rank's bytes, as many on each, one after the other by rank. Throws std::invalid_argument
   /// when `everyones` has not size() times the room of `mine`, or a rank sends more than 2^31 - 1 bytes.

@@ -20,6 +20,24 @@ std::string product_of(std::span<const int> sizes) {
 
 } // namespace
 
+Communicator Communicator::copy() const {
+  const char *what = "copying a communicator";
+  MPI_Comm handle = MPI_COMM_NULL;
+  MPI_Request request = MPI_REQUEST_NULL;
+  check_mpi(MPI_Comm_idup(handle_, &handle, &request), "MPI_Comm_idup", {what, rank_});
+  wait(request, "MPI_Comm_idup", what);
+  Communicator result;
+  result.handle_ = handle;
+  check_mpi(MPI_Comm_set_errhandler(handle, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler", {what, rank_});
+  result.rank_ = rank_;
+  result.size_ = size_;
+  result.ranks_on_node_ = ranks_on_node_;
+  result.cores_on_node_ = cores_on_node_;
+  result.deadline_s_ = deadline_s_;
+  result.wait_mode_ = wait_mode_;
+  return result;
+}
+
 Communicator Communicator::cartesian(std::span<const int> sizes) const {
   if (sizes.empty()) {
     throw problem::InvalidInput("the grid of ranks has no axis; give one size or more");

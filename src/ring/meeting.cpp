@@ -66,6 +66,10 @@ std::int64_t dilated_workspace(const RingProblem &problem) {
         block.query = rows_of_one_entry<kernels::ConstTensor4>(no_data, query.count, attention.query_heads, attention);
         block.key = rows_of_one_entry<kernels::ConstTensor4>(no_data, key.count, attention.kv_heads, attention);
         block.value = block.key;
+        block.output = rows_of_one_entry<kernels::Tensor4>(static_cast<float *>(nullptr), query.count,
+                                                           attention.query_heads, attention);
+        block.log_sum_exp = kernels::Tensor3(nullptr, 1, static_cast<std::size_t>(query.count),
+                                             static_cast<std::size_t>(attention.query_heads));
         block.dilation = dilation_of(problem);
         block.query_origin = query.begin;
         block.key_origin = key.begin;

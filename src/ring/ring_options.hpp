@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "memory/buffer_pool.hpp"
 #include "memory/closed_form.hpp"
 #include "ring/exchange.hpp"
 #include "ring/fault.hpp"
@@ -46,7 +47,8 @@ struct RingOptions {
   bool poison_buffers = false; ///< fills every buffer with NaN when it falls free, so that stale data is seen
   std::uint64_t seed = 1;
   TensorOrigin origin;
-  Fault fault; ///< tests only
+  memory::BufferPool *pool = nullptr; ///< where buffers come from; null: allocated for the run. Not owned
+  Fault fault;                        ///< tests only
 };
 
 /// The grid of a run: options.grid, or a plain ring of problem.ring_size.

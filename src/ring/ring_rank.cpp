@@ -49,7 +49,7 @@ RingRank::RingRank(const RingOptions &options, std::int64_t rank, Transport &tra
   const std::int64_t key = float_bytes * attention.batch * key_tokens_ * attention.kv_heads * attention.head_dim;
   const memory::KernelFootprint footprint{kernels::key_tile_tokens, 0};
   const std::int64_t block = memory::block_buffer_bytes(problem, footprint);
-  const std::int64_t result = has_results(problem) ? memory::result_buffer_bytes(problem) : 0;
+  const std::int64_t result = makes_results(problem) ? memory::result_buffer_bytes(problem) : 0;
   const schedule::BufferCounts counts = buffer_counts(problem, rank);
 
   // An all-gather fills all blocks at once, so they lie one after the other.
@@ -65,46 +65,62 @@ RingRank::RingRank(const RingOptions &options, std::int64_t rank, Transport &tra
       blocks_.emplace_back(ledger, purpose,
                            Kokkos::subview(all, std::pair(begin, begin + static_cast<std::size_t>(block))));
     } else {
-      blocks_.emplace_back(ledger, purpose, buffer == 0 ? "own_block" : "block", block);
+      blocks_.push_back(take(ledger, purpose, buffer == 0 ? "own_block" : "block", block));
     }
   }
   for (std::int64_t buffer = 0; buffer < memory::copy_buffer_count(problem); ++buffer) {
-    copies_.emplace_back(ledger, Purpose::communication, "copied_block", block);
+    copies_.push_back(take(ledger, Purpose::communication, "copied_block", block));
   }
   for (std::int64_t buffer = 0; buffer < counts.result_buffers; ++buffer) {
-    results_.emplace_back(ledger, Purpose::communication, "result", result);
+    results_.push_back(take(ledger, Purpose::communication, "result", result));
   }
   if (queries_move()) {
     RingProblem kept = problem;
     kept.moving = schedule::Moving::key_value;
-    key_value_ = {ledger, Purpose::key_value, "key_value", memory::block_payload_bytes(kept, rank, footprint)};
+    key_value_ = take(ledger, Purpose::key_value, "key_value", memory::block_payload_bytes(kept, rank, footprint));
   } else {
-    query_ = {ledger, Purpose::query, "query", query};
+    query_ = take(ledger, Purpose::query, "query", query);
   }
   if (backward()) {
-    output_ = {ledger, Purpose::output, "output", query};
-    partial_ = {ledger, Purpose::partial, "log_sum_exp", queries_move() ? numbers : 2 * numbers};
-    gradient_ = {ledger, Purpose::gradient, "gradient", queries_move() ? 2 * key : 2 * query};
-    home_ = {ledger, Purpose::gradient, "home", result};
+    output_ = take(ledger, Purpose::output, "output", query);
+    partial_ = take(ledger, Purpose::partial, "log_sum_exp", queries_move() ? numbers : 2 * numbers);
+    gradient_ = take(ledger, Purpose::gradient, "gradient", queries_move() ? 2 * key : 2 * query);
+    home_ = take(ledger, Purpose::gradient, "home", result);
     inputs_.forward_result(output_.as<float>(), partial_.as<float>());
   } else if (queries_move()) {
-    home_ = {ledger, Purpose::output, "home", result};
+    home_ = take(ledger, Purpose::output, "home", result);
   } else {
-    output_ = {ledger, Purpose::output, "output", query};
-    partial_ = {ledger, Purpose::partial, "log_sum_exp", numbers};
+    output_ = take(ledger, Purpose::output, "output", query);
+    partial_ = take(ledger, Purpose::partial, "log_sum_exp", numbers);
+  }
+  if (makes_results(problem) && !has_results(problem) && step_count(problem) > 1) {
+    discarded_ = take(ledger, Purpose::workspace, "discarded_gradients", result);
   }
   times_met_.resize(static_cast<std::size_t>(problem.ring_size));
   last_use_.resize(blocks_.size());
+}
+
+RingRank::Buffer RingRank::take(memory::Ledger &ledger, Purpose purpose, const char *label, std::int64_t bytes) const {
+  return options_.pool != nullptr ? Buffer(ledger, purpose, options_.pool->acquire(bytes))
+                                  : Buffer(ledger, purpose, label, bytes);
 }
 
 const RingRank::Buffer &RingRank::result_buffer(std::int64_t index) const {
   return index == schedule::home_buffer ? home_ : results_[static_cast<std::size_t>(index)];
 }
 
+const RingRank::Buffer &RingRank::result_of(const schedule::Meeting &meeting) const {
+  if (has_results(options_.problem)) {
+    return result_buffer(meeting.result_buffer);
+  }
+  return meeting.owner == rank_ ? home_ : discarded_;
+}
+
 void RingRank::begin(bool check_payloads) {
   check_payloads_ = check_payloads;
   times_ = {};
   std::fill(times_met_.begin(), times_met_.end(), 0);
+  std::fill(last_use_.begin(), last_use_.end(), -1);
   if (options_.poison_buffers) {
     for (const auto *buffers : {&blocks_, &copies_, &results_}) {
       for (const Buffer &buffer : *buffers) {

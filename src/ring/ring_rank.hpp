@@ -93,9 +93,14 @@ private:
     Ticket ticket = 0;
   };
 
+  /// Uninitialised memory of a purpose, from the pool where there is one.
+  Buffer take(memory::Ledger &ledger, memory::Purpose purpose, const char *label, std::int64_t bytes) const;
+
   bool backward() const { return options_.problem.pass == schedule::Pass::backward; }
   bool queries_move() const { return options_.problem.moving == schedule::Moving::query; }
   const Buffer &result_buffer(std::int64_t index) const;
+  /// Where the contribution of a meeting goes.
+  const Buffer &result_of(const schedule::Meeting &meeting) const;
   float *payload(const Buffer &buffer) const { return buffer.as<float>(memory::block_header_bytes); }
 
   void load_forward();
@@ -139,6 +144,7 @@ private:
   Buffer key_value_;                ///< keys and values that stay
   Buffer gradient_;                 ///< of the output and of what stays, one after the other
   Buffer home_;                     ///< final result of what moves
+  Buffer discarded_;                ///< gradients that replicated queries make of other ranks' keys
   std::vector<Buffer> blocks_, copies_, results_;
   MeetingKernels kernels_;
 

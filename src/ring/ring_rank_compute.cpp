@@ -34,18 +34,19 @@ void RingRank::compute(std::int64_t step) {
 }
 
 void RingRank::compute_meeting(const schedule::Meeting &meeting, std::int64_t step) {
-  if (!has_results(options_.problem)) {
+  if (!makes_results(options_.problem)) {
     if (meeting.admitted && computes_) {
       compute_forward(meeting, step);
     }
     return;
   }
   const bool first = step == (meeting.lane == 0 ? 0 : 1);
-  const bool passes = !meeting.admitted && !first && options_.problem.schedule != schedule::Schedule::all_gather;
+  const bool passes = has_results(options_.problem) && !meeting.admitted && !first &&
+                      options_.problem.schedule != schedule::Schedule::all_gather;
   if (passes) {
     return; // the arriving result is the one that goes on
   }
-  const Buffer &result = result_buffer(meeting.result_buffer);
+  const Buffer &result = result_of(meeting);
   if (backward() || !meeting.admitted) {
     clear_result(meeting, result); // gradients add up from nothing
   }
@@ -90,7 +91,7 @@ void RingRank::compute_forward(const schedule::Meeting &meeting, std::int64_t st
 void RingRank::compute_backward(const schedule::Meeting &meeting, std::int64_t step) {
   const AttentionProblem &attention = options_.problem.attention;
   const Buffer &block = blocks_[static_cast<std::size_t>(meeting.buffer)];
-  float *result = payload(result_buffer(meeting.result_buffer));
+  float *result = payload(result_of(meeting));
   BackwardMeeting backward;
   if (queries_move()) {
     const std::int64_t rows =

@@ -34,17 +34,17 @@ void validate(const ProcessGrid &grid, const RingProblem &problem) {
   for (const std::int64_t level : {grid.data, grid.model, grid.ring, grid.sequence}) {
     require(level >= 1, "a level of the process grid is " + std::to_string(level) + "; it must be at least 1");
   }
-  require(grid.ring == problem.ring_size, "the grid's ring level is " + std::to_string(grid.ring) +
-                                              ", the ring has " + std::to_string(problem.ring_size) + " ranks");
+  require(grid.ring == problem.ring_size, "the grid's ring level is " + std::to_string(grid.ring) + ", the ring has " +
+                                              std::to_string(problem.ring_size) + " ranks");
   validate(problem);
   const problem::AttentionProblem &attention = problem.attention;
   require(attention.batch >= grid.data, "data level " + std::to_string(grid.data) + " divides a batch of " +
                                             std::to_string(attention.batch) + "; every rank needs an entry");
   const std::int64_t head_ranks = grid.model * grid.sequence;
-  require(attention.kv_heads % head_ranks == 0,
-          "kv_heads (" + std::to_string(attention.kv_heads) + ") is no multiple of model x sequence (" +
-              std::to_string(grid.model) + " x " + std::to_string(grid.sequence) +
-              "); each rank needs the same number of whole key/value heads");
+  require(attention.kv_heads % head_ranks == 0, "kv_heads (" + std::to_string(attention.kv_heads) +
+                                                    ") is no multiple of model x sequence (" +
+                                                    std::to_string(grid.model) + " x " + std::to_string(grid.sequence) +
+                                                    "); each rank needs the same number of whole key/value heads");
   if (grid.sequence > 1) {
     for (std::int64_t rank = 0; rank < problem.ring_size; ++rank) {
       const std::int64_t tokens = keys_of(problem, rank).count();

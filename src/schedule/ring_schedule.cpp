@@ -131,8 +131,12 @@ double pairs_of_meeting(const RingProblem &problem, std::int64_t query_rank, std
   return pairs;
 }
 
-bool has_results(const RingProblem &problem) {
+bool makes_results(const RingProblem &problem) {
   return problem.moving == Moving::query || problem.pass == Pass::backward;
+}
+
+bool has_results(const RingProblem &problem) {
+  return makes_results(problem) && problem.placement != Placement::replicated_queries;
 }
 
 std::int64_t lane_count(const RingProblem &problem) {

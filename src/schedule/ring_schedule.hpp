@@ -74,7 +74,9 @@ problem::TokenSet keys_of(const RingProblem &problem, std::int64_t rank);
 /// repeats counted (see problem::multiplicity); exact, constant time.
 double pairs_of_meeting(const RingProblem &problem, std::int64_t query_rank, std::int64_t key_rank);
 
-/// Whether partial results travel with the blocks: moving queries, or any backward pass.
+/// Whether every meeting makes a partial result of the block: moving queries, or any backward pass. Whether these then
+/// travel with the block and add up: not with replicated queries, where the owner's own meeting has all of it.
+bool makes_results(const RingProblem &problem);
 bool has_results(const RingProblem &problem);
 
 /// A lane is one way round: 2 for a bidirectional ring of 3 and more, else 1.

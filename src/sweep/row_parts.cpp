@@ -80,4 +80,27 @@ void add_schedule_fields(Json &row, const schedule::RingProblem &problem) {
   }
 }
 
+void add_recovery_fields(Json &row, const ring::RecoveredRun &run) {
+  row["recovery"] = Json::array();
+  for (const memory::RecoveryStep &taken : run.plan.steps) {
+    Json step = Json::object();
+    step["action"] = memory::name(taken.action);
+    step["bytes_before"] = taken.bytes_before;
+    step["bytes_after"] = taken.bytes_after;
+    step["error_cost"] = finite_or_null(taken.error_cost);
+    step["batch_pieces"] = taken.after.batch_pieces;
+    row["recovery"].push_back(step);
+  }
+  Json pool = Json::object();
+  pool["hits"] = run.pool.hits;
+  pool["misses"] = run.pool.misses;
+  pool["evictions"] = run.pool.evictions;
+  pool["resizes"] = run.pool.resizes;
+  pool["reallocations"] = run.pool.reallocations;
+  pool["advices"] = run.pool.advices;
+  pool["bytes_held"] = run.pool.bytes_held;
+  pool["most_bytes_held"] = run.pool.most_bytes_held;
+  row["buffer_pool"] = pool;
+}
+
 } // namespace ringscale::sweep

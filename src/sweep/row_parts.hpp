@@ -5,6 +5,7 @@
 
 #include "memory/closed_form.hpp"
 #include "report/json.hpp"
+#include "ring/recovered_run.hpp"
 #include "ring/ring_options.hpp"
 #include "schedule/ring_schedule.hpp"
 
@@ -29,5 +30,8 @@ report::Json common_fields(const Identity &identity, const schedule::RingProblem
 /// What moves, in which pass, form and pattern: the fields of a schedule beyond its name, for rings measured and
 /// simulated.
 void add_schedule_fields(report::Json &row, const schedule::RingProblem &problem);
+
+/// What a run gave up for its memory limit, and the counters of the pool that its buffers came from.
+void add_recovery_fields(report::Json &row, const ring::RecoveredRun &run);
 
 } // namespace ringscale::sweep

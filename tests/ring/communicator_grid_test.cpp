@@ -47,6 +47,29 @@ TEST(CartesianGrid, LastAxisVariesFastestAndRowsAndColumnsSumTheirOwn) {
   });
 }
 
+TEST(CommunicatorCopy, KeepsItsMessagesApartAndKnowsItsNode) {
+  const Communicator copy = world().copy();
+  EXPECT_EQ(copy.rank(), world().rank());
+  EXPECT_EQ(copy.size(), world().size());
+  EXPECT_EQ(copy.deadline_s(), world().deadline_s());
+  EXPECT_EQ(copy.wait_mode(), world().wait_mode());
+  EXPECT_EQ(copy.ranks_on_node(), world().ranks_on_node());
+  EXPECT_EQ(copy.cores_on_node(), world().cores_on_node());
+  int relation = MPI_UNEQUAL;
+  ASSERT_EQ(MPI_Comm_compare(copy.handle(), world().handle(), &relation), MPI_SUCCESS);
+  EXPECT_EQ(relation, MPI_CONGRUENT);
+  // Started in another order on the odd ranks: only communicators of their own can tell the two apart.
+  std::vector<float> first(10, 1.0F);
+  std::vector<float> second(10, 5.0F);
+  const bool odd = world().rank() % 2 == 1;
+  Collective earlier = odd ? copy.start_sum(second) : world().start_sum(first);
+  Collective later = odd ? world().start_sum(first) : copy.start_sum(second);
+  earlier.wait();
+  later.wait();
+  EXPECT_THAT(first, testing::Each(static_cast<float>(world().size())));
+  EXPECT_THAT(second, testing::Each(5.0F * static_cast<float>(world().size())));
+}
+
 TEST(CartesianGrid, NoAxisIsPeriodic) {
   const Communicator line = world().cartesian(std::array{world().size()});
   int before = 0;

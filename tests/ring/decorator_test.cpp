@@ -26,13 +26,12 @@ std::uint64_t ring_checksum(const Communicator &ring, const RingOptions &options
   RingRank rank(options, ring.rank(), transport, ledger);
   for (int repetition = 0; repetition < 2; ++repetition) {
     rank.begin(true);
+    rank.load();
     rank.run();
-    rank.start_return();
-    rank.finish_return();
     EXPECT_THAT(rank.complaints(), testing::IsEmpty());
     EXPECT_TRUE(rank.met_every_block_once());
   }
-  return ring.sum(rank.output_checksum());
+  return ring.sum(rank.result_checksum());
 }
 
 std::uint64_t loopback_checksum(const RingOptions &options) {
@@ -99,6 +98,7 @@ TEST(Decorator, ALoopThatDoesNotWaitIsSeenUnderDelays) {
     memory::Ledger ledger;
     RingRank rank(options, ring.rank(), forgetful, ledger);
     rank.begin(true);
+    rank.load();
     rank.run();
     EXPECT_THAT(rank.complaints(), testing::Not(testing::IsEmpty()));
     EXPECT_FALSE(rank.met_every_block_once());
