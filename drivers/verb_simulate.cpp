@@ -5,8 +5,11 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "drivers/failure.hpp"
+#include "drivers/flag_checks.hpp"
+#include "drivers/pattern_flags.hpp"
 #include "drivers/session.hpp"
 #include "problem/invalid_input.hpp"
 #include "report/machine_document.hpp"
@@ -32,6 +35,13 @@ struct SimulateFlags {
   std::string mask = "none";
   std::string placement = "contiguous";
   std::string schedule = "ring";
+  std::int64_t inner_ring_size = 0; ///< 0: not given
+  std::string moving = "key_value";
+  std::string pass = "forward";
+  std::string hops = "all";
+  std::string message_layout = "stored_packed";
+  std::vector<double> chunk_weights;
+  PatternFlags pattern;
   std::string engine = "automatic";
   std::string trace_folder;
   bool explain = false;
@@ -41,12 +51,35 @@ struct SimulateFlags {
 simulator::Engine parse_engine(const std::string &word) {
   for (const auto &[name, engine] :
        {std::pair{"automatic", simulator::Engine::automatic}, std::pair{"plain", simulator::Engine::plain},
-        std::pair{"blocked", simulator::Engine::blocked}, std::pair{"folded", simulator::Engine::folded}}) {
+        std::pair{"blocked", simulator::Engine::blocked}, std::pair{"folded", simulator::Engine::folded},
+        std::pair{"plan", simulator::Engine::plan}}) {
     if (word == name) {
       return engine;
     }
   }
-  throw InvalidInput("engine '" + word + "' is unknown; one of: automatic, plain, blocked, folded");
+  throw InvalidInput("engine '" + word + "' is unknown; one of: automatic, plain, blocked, folded, plan");
+}
+
+/// Everything of the schedule but the shape of attention.
+void resolve_schedule(SimulateFlags &flags) {
+  schedule::RingProblem &problem = flags.options.problem;
+  problem.placement = schedule::parse_placement(flags.placement);
+  problem.schedule = schedule::parse_schedule(flags.schedule);
+  problem.moving = schedule::parse_moving(flags.moving);
+  problem.pass = schedule::parse_pass(flags.pass);
+  problem.hops = schedule::parse_hops(flags.hops);
+  problem.layout = schedule::parse_message_layout(flags.message_layout);
+  problem.pattern = resolve(flags.pattern);
+  problem.ring_size = flags.ring_size;
+  const bool inner_rings = problem.schedule == schedule::Schedule::double_ring;
+  if (inner_rings != (flags.inner_ring_size > 0)) {
+    throw InvalidInput(inner_rings ? "--schedule double_ring needs --inner-ring-size, the ranks of an inner ring"
+                                   : "--inner-ring-size has no effect without --schedule double_ring");
+  }
+  problem.inner_ring_size = inner_rings ? flags.inner_ring_size : 1;
+  if (!flags.chunk_weights.empty()) {
+    problem.chunks = schedule::weighted_chunks(flags.chunk_weights, schedule::chunk_shape(problem).granule_tokens);
+  }
 }
 
 void resolve(SimulateFlags &flags, const Session &session) {
@@ -65,9 +98,7 @@ void resolve(SimulateFlags &flags, const Session &session) {
   attention.tokens = flags.tokens > 0 ? flags.tokens : flags.chunk_tokens * flags.ring_size;
   attention.kv_heads = flags.kv_heads > 0 ? flags.kv_heads : attention.query_heads;
   attention.mask = problem::parse_mask(flags.mask);
-  flags.options.problem.placement = schedule::parse_placement(flags.placement);
-  flags.options.problem.schedule = schedule::parse_schedule(flags.schedule);
-  flags.options.problem.ring_size = flags.ring_size;
+  resolve_schedule(flags);
   flags.options.seed = session.options.seed;
   flags.options.engine = parse_engine(flags.engine);
   simulator::validate(flags.options);
@@ -101,6 +132,10 @@ void print_table(Session &session, const machine::Machine &machine, const simula
   if (result.extrapolated) {
     session.say("extrapolated      " + result.extrapolation);
   }
+  if (result.result_hops > 0.0) {
+    session.say("results           " + shown(result.result_hops, "messages of up to ") +
+                shown(result.result_hop_bytes, "bytes, times of ") + result.time_source);
+  }
   session.say("simulator         " + shown(result.hops, "hops in ") + shown(result.wall_s, "s, ") + result.engine +
               " engine");
 }
@@ -131,9 +166,10 @@ int run(Session &session, SimulateFlags &flags) {
   session.say("simulate: " + std::to_string(flags.ring_size) + " devices of " + machine.name + ", " +
               std::to_string(attention.tokens) + " tokens, " + std::to_string(attention.query_heads) + " x " +
               std::to_string(attention.head_dim) + " heads (" + std::to_string(attention.kv_heads) +
-              " key/value), mask " + flags.mask + ", " + flags.placement + " " + flags.schedule + ", speed spread " +
-              shown(flags.options.speed_spread, "") + "jitter " + shown(flags.options.jitter, "") + "seed " +
-              std::to_string(flags.options.seed));
+              " key/value), mask " + flags.mask + ", " + flags.placement + " " + flags.schedule + ", " + flags.pass +
+              ", moving " + flags.moving + ", hops " + flags.hops + ", pattern " + flags.pattern.kind +
+              ", speed spread " + shown(flags.options.speed_spread, "") + "jitter " + shown(flags.options.jitter, "") +
+              "seed " + std::to_string(flags.options.seed));
   if (session.options.dry_run) {
     return exit_valid;
   }
@@ -153,6 +189,9 @@ int run(Session &session, SimulateFlags &flags) {
   config["machine_file"] = flags.machine;
   config["threads"] = flags.options.threads;
   config["engine"] = flags.engine;
+  if (!flags.chunk_weights.empty()) {
+    config["chunk_weights"] = flags.chunk_weights;
+  }
   const Json document = report::results_document("simulate", config, rows, "valid", {}, session.run_provenance());
   print_table(session, machine, result);
   if (flags.explain) {
@@ -185,7 +224,23 @@ void add_simulate_verb(CLI::App &program, Session &session) {
   verb->add_option("--mask", flags->mask, "none or causal")->capture_default_str();
   verb->add_option("--placement", flags->placement, "contiguous, zigzag, striped or replicated_queries")
       ->capture_default_str();
-  verb->add_option("--schedule", flags->schedule, "ring or local_only")->capture_default_str();
+  verb->add_option("--schedule", flags->schedule, "ring, bidirectional_ring, double_ring, all_gather or local_only")
+      ->capture_default_str();
+  verb->add_option("--inner-ring-size", flags->inner_ring_size, "double_ring: ranks of an inner ring, such as a node")
+      ->check(at_least_one);
+  verb->add_option("--moving", flags->moving, "key_value, or query with partial results behind")->capture_default_str();
+  verb->add_option("--pass", flags->pass, "forward or backward")->capture_default_str();
+  verb->add_option("--hops", flags->hops, "all, or needed: a block stops at the last rank that admits one of its pairs")
+      ->capture_default_str();
+  verb->add_option("--message-layout", flags->message_layout,
+                   "stored_packed, separate (keys and values each) or copied (before every hop)")
+      ->capture_default_str();
+  verb->add_option("--chunk-weights", flags->chunk_weights, "Tokens of devices in proportion, one number a device")
+      ->delimiter(',');
+  verb->add_option("--device-speeds", options.device_speeds,
+                   "Speeds of devices relative to the machine's, one number a device")
+      ->delimiter(',');
+  add_pattern_flags(*verb, flags->pattern, "Pattern");
   verb->add_option("--dtype", options.dtype, "Element type of a published machine; default: its first");
   verb->add_option("--speed-spread", options.speed_spread,
                    "Standard deviation of the logarithm of a device's time factor")
@@ -195,7 +250,8 @@ void add_simulate_verb(CLI::App &program, Session &session) {
                    "Ranks that share the calibrated node's cores; 0: a core for every device")
       ->capture_default_str();
   verb->add_option("--threads", options.threads, "Threads of the simulator; 0: all cores")->capture_default_str();
-  verb->add_option("--engine", flags->engine, "automatic, plain, blocked or folded; same ticks, same answer")
+  verb->add_option("--engine", flags->engine,
+                   "automatic, plain, blocked, folded (forward rings) or plan (any schedule)")
       ->capture_default_str();
   verb->add_option("--tick-bits", options.tick_bits, "A tick is the longest step / 2^N; 0 chooses")
       ->capture_default_str();

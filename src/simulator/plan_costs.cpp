@@ -10,7 +10,6 @@
 
 namespace ringscale::simulator {
 
-using problem::AttentionProblem;
 using problem::TokenSet;
 using schedule::Moving;
 using schedule::Pass;
@@ -18,9 +17,6 @@ using schedule::RingProblem;
 using schedule::Schedule;
 
 namespace {
-
-/// Results are added up and travel in single precision, whatever tensors are stored in.
-constexpr double result_element_bytes = 4.0;
 
 /// A merge reads two partials and writes one: bytes of an element of it.
 constexpr double merged_element_bytes = 12.0;
@@ -136,60 +132,39 @@ void PlanCosts::find_core_sharing() {
 
 void PlanCosts::find_bytes() {
   const RingProblem &problem = options_.problem;
-  const AttentionProblem &attention = problem.attention;
   const memory::KernelFootprint footprint{machine_.footprint.key_tile_tokens, machine_.footprint.workspace_bytes};
-  const auto stored = static_cast<double>(element_bytes());
-  const auto bytes_of = [&](std::int64_t owner) {
-    const auto header = static_cast<double>(memory::block_header_bytes);
-    if (problem.moving == Moving::key_value) {
-      const auto payload = static_cast<double>(memory::packed_bytes(attention, keys_[index(owner)], footprint));
-      return header + payload * stored / static_cast<double>(problem::storage_bytes(attention.dtype));
-    }
-    const double rows = static_cast<double>(queries_[index(owner)].count()) *
-                        static_cast<double>(attention.batch * attention.query_heads);
-    const double query = header + rows * static_cast<double>(attention.head_dim) * stored;
-    // Backward: the gradient of the output, the log-sum-exp and the row sums travel with the query.
-    return problem.pass == Pass::forward
-               ? query
-               : query + rows * (static_cast<double>(attention.head_dim) * stored + 2.0 * result_element_bytes);
+  const auto header = static_cast<double>(memory::block_header_bytes);
+  // The accountant counts the problem's element type; a published machine may compute in a narrower one.
+  const double narrowed =
+      static_cast<double>(element_bytes()) / static_cast<double>(problem::storage_bytes(problem.attention.dtype));
+  const auto block = [&](std::int64_t owner) {
+    return header + narrowed * static_cast<double>(memory::block_payload_bytes(problem, owner, footprint));
+  };
+  // Results are added up and travel in single precision, whatever tensors are stored in.
+  RingProblem single = problem;
+  single.attention.dtype = problem::DType::float32;
+  const auto result = [&](std::int64_t owner) {
+    return header + static_cast<double>(memory::result_payload_bytes(single, owner));
   };
   if (problem.chunks.weighted()) {
     for (std::int64_t owner = 0; owner < ring_size(); ++owner) {
-      block_bytes_.push_back(bytes_of(owner));
+      block_bytes_.push_back(block(owner));
+      result_bytes_.push_back(result(owner));
     }
     return;
   }
   // Even chunks differ by a granule; all messages are taken for the largest, as in RingCosts.
-  block_bytes_ = {0.0};
+  block_bytes_ = result_bytes_ = {0.0};
   for (const std::int64_t owner : schedule::ranks_with_most_tokens(ring_size(), schedule::chunk_shape(problem))) {
-    block_bytes_[0] = std::max(block_bytes_[0], bytes_of(owner));
+    block_bytes_[0] = std::max(block_bytes_[0], block(owner));
+    result_bytes_[0] = std::max(result_bytes_[0], result(owner));
   }
-}
-
-double PlanCosts::result_elements(std::int64_t owner) const {
-  const RingProblem &problem = options_.problem;
-  const AttentionProblem &attention = problem.attention;
-  const auto batch = static_cast<double>(attention.batch);
-  const auto head_dim = static_cast<double>(attention.head_dim);
-  if (problem.moving == Moving::key_value) {
-    return 2.0 * batch * static_cast<double>(keys_[index(owner)].count() * attention.kv_heads) * head_dim;
-  }
-  const double rows = batch * static_cast<double>(queries_[index(owner)].count() * attention.query_heads);
-  return rows * (problem.pass == Pass::forward ? head_dim + 1.0 : head_dim);
-}
-
-double PlanCosts::result_bytes(std::int64_t owner) const {
-  return static_cast<double>(memory::block_header_bytes) + result_element_bytes * result_elements(owner);
 }
 
 double PlanCosts::largest_block_bytes() const { return *std::max_element(block_bytes_.begin(), block_bytes_.end()); }
 
 double PlanCosts::largest_result_bytes() const {
-  double most = 0.0;
-  for (std::int64_t owner = 0; owner < ring_size() && schedule::has_results(options_.problem); ++owner) {
-    most = std::max(most, result_bytes(owner));
-  }
-  return most;
+  return schedule::has_results(options_.problem) ? *std::max_element(result_bytes_.begin(), result_bytes_.end()) : 0.0;
 }
 
 std::int64_t PlanCosts::hop_distance(const Transfer &transfer) const {
@@ -242,7 +217,8 @@ double PlanCosts::copy_s(std::int64_t owner) const {
 }
 
 double PlanCosts::addition_s(std::int64_t owner) const {
-  return machine_.merge.fixed_s.value + machine_.merge.per_element_s.value * result_elements(owner);
+  const double elements = (result_bytes(owner) - static_cast<double>(memory::block_header_bytes)) / sizeof(float);
+  return machine_.merge.fixed_s.value + machine_.merge.per_element_s.value * elements;
 }
 
 std::string PlanCosts::time_source() const {

@@ -48,7 +48,7 @@ public:
   }
 
   double block_bytes(std::int64_t owner) const { return block_bytes_[block_bytes_.size() == 1 ? 0 : index(owner)]; }
-  double result_bytes(std::int64_t owner) const;
+  double result_bytes(std::int64_t owner) const { return result_bytes_[result_bytes_.size() == 1 ? 0 : index(owner)]; }
   double largest_block_bytes() const;
   double largest_result_bytes() const;
 
@@ -64,7 +64,6 @@ private:
   void find_copy_bandwidth();
   void find_largest_work();
   void find_core_sharing();
-  double result_elements(std::int64_t owner) const;
   std::int64_t hop_distance(const Transfer &transfer) const;
 
   machine::Machine machine_;
@@ -73,6 +72,7 @@ private:
   std::vector<problem::TokenSet> queries_;
   std::vector<problem::TokenSet> keys_;
   std::vector<double> block_bytes_; ///< by owner; one entry when all are taken for the largest
+  std::vector<double> result_bytes_;
   std::vector<double> time_factor_;
   std::vector<double> step_factor_;
   double copy_bytes_per_s_ = 0.0;

@@ -36,7 +36,7 @@ public:
         steps_(schedule::step_count(costs.problem())) {
     const std::size_t ranks = index(costs.ring_size());
     for (Ticks *times : {&start_, &posted_, &first_posted_, &free_, &due_, &finish_.work, &finish_.addition,
-                         &finish_.exposed, &sent_}) {
+                         &finish_.exposed, &sent_, &sent_results_}) {
       times->assign(ranks, 0);
     }
     for (auto *seconds : {&longest_received_s_, &finish_.merge_s}) {
@@ -61,6 +61,7 @@ public:
     }
     finish_.ticks = start_;
     finish_.most_block_messages = static_cast<double>(*std::max_element(sent_.begin(), sent_.end()));
+    finish_.most_result_messages = static_cast<double>(*std::max_element(sent_results_.begin(), sent_results_.end()));
     finish_.steps_computed = static_cast<double>(costs_.ring_size()) * static_cast<double>(steps_);
     return std::move(finish_);
   }
@@ -73,8 +74,8 @@ private:
 
   void copy_and_compute(std::int64_t step) {
     posted_ = start_;
-    for (const RankWithOwner &departure : events_.departures) {
-      const std::int64_t copy = rounded(costs_.copy_s(departure.owner), scale_);
+    for (const Departure &departure : events_.departures) {
+      const std::int64_t copy = departure.messages * rounded(costs_.copy_s(departure.owner), scale_);
       posted_[index(departure.rank)] += copy;
       finish_.exposed[index(departure.rank)] += copy;
     }
@@ -146,6 +147,7 @@ private:
     if (transfer.is_result) {
       finish_.result_messages += 1.0;
       finish_.longest_result_s = std::max(finish_.longest_result_s, message.length_s);
+      ++sent_results_[index(transfer.from)];
     } else {
       finish_.block_messages += 1.0;
       finish_.longest_block_s = std::max(finish_.longest_block_s, message.length_s);
@@ -200,6 +202,7 @@ private:
   Ticks due_;          ///< and all messages of the step have ended
   Ticks own_message_;
   Ticks sent_;
+  Ticks sent_results_;
   std::vector<double> longest_received_s_;
   std::vector<WorkSeconds> work_;
   Ends channels_[2];

@@ -23,6 +23,7 @@ struct PlanFinish {
   double block_messages = 0.0; ///< of all ranks
   double result_messages = 0.0;
   double most_block_messages = 0.0; ///< that one rank sends
+  double most_result_messages = 0.0;
   double steps_computed = 0.0;
 };
 
@@ -31,7 +32,7 @@ TickScale plan_tick_scale(const PlanCosts &costs, const SimulationOptions &optio
 
 /// Advances all ranks step by step with memory linear in ring_size beside what `source` holds:
 ///
-///   posted         T[q] + copies of the blocks that leave q
+///   posted         T[q] + copies of the blocks that leave q, one a message
 ///   a message      leaves at the latest of: posted by its sender, T of its receiver, its channel free at both ends
 ///   compute free   posted + work
 ///

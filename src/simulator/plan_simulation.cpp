@@ -75,14 +75,15 @@ Simulation simulate_plan(const machine::Machine &machine, const SimulationOption
   result.dtype = costs.dtype();
   result.time_source = costs.time_source();
   result.hop_bytes = costs.largest_block_bytes();
-  result.result_bytes = costs.largest_result_bytes();
+  result.result_hop_bytes = costs.largest_result_bytes();
   result.hop_s = std::max(finish.longest_block_s, finish.longest_result_s);
   result.work_s = finish.longest_work_s;
   result.extrapolation = costs.extrapolation();
   result.steps_computed = finish.steps_computed;
   result.hops = finish.block_messages;
   result.hops_per_device = finish.most_block_messages;
-  result.result_messages = finish.result_messages;
+  result.result_hops = finish.result_messages;
+  result.result_hops_per_device = finish.most_result_messages;
   complete(machine, options, costs.element_bytes(), costs.step_fixed_s(), result);
   return result;
 }

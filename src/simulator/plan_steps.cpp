@@ -22,11 +22,6 @@ void clear(StepEvents &events) {
   events.departures.clear();
 }
 
-void make_unique(std::vector<RankWithOwner> &entries) {
-  std::sort(entries.begin(), entries.end());
-  entries.erase(std::unique(entries.begin(), entries.end()), entries.end());
-}
-
 } // namespace
 
 std::int64_t result_channel(const RingProblem &problem, std::int64_t from, std::int64_t to) {
@@ -85,14 +80,13 @@ void StreamedSteps::events(std::int64_t step, StepEvents &events) {
   if (follows_) {
     for (const Transfer &transfer : events.transfers) {
       if (!transfer.is_result) {
-        events.departures.push_back({transfer.from, transfer.owner});
+        events.departures.push_back({transfer.from, transfer.owner, 1});
       }
     }
-    make_unique(events.departures);
   } else if (step == 0) {
     for (std::int64_t rank = 0; rank < problem_.ring_size; ++rank) {
       if (last_step(rank, 0) > 0) {
-        events.departures.push_back({rank, rank});
+        events.departures.push_back({rank, rank, last_step(rank, 0)});
       }
     }
   }
@@ -156,23 +150,23 @@ void StreamedSteps::add_additions(std::int64_t step, StepEvents &events) const {
         events.additions.push_back({rank, owner});
       }
     }
-    // Results of its own block that come home; the first one is received where it stays unless something is there.
-    bool something_there = stays_home(rank);
-    if (!follows_) {
-      if (step >= 2 && step - 1 <= last_step(rank, 0)) {
-        events.additions.push_back({rank, rank});
-      }
-      continue;
-    }
-    const std::int64_t home_0 = last_step(rank, 0) + 1;
-    const std::int64_t home_1 = lanes_ > 1 ? last_step(rank, 1) + 1 : 0;
-    const bool second_exists = home_0 > 1 && home_1 > 1;
-    if (something_there && home_1 > 1 && home_1 == step) {
-      events.additions.push_back({rank, rank});
-    } else if (second_exists && std::max(home_0, home_1) == step) {
+    if (comes_home_to_something(rank, step)) {
       events.additions.push_back({rank, rank});
     }
   }
+}
+
+bool StreamedSteps::comes_home_to_something(std::int64_t rank, std::int64_t step) const {
+  if (!follows_) {
+    return step >= 2 && step - 1 <= last_step(rank, 0); // its own contribution is there from step 0 on
+  }
+  // The first result to come home is received where it stays, unless the rank's own contribution never left.
+  const std::int64_t home_0 = last_step(rank, 0) + 1;
+  const std::int64_t home_1 = lanes_ > 1 ? last_step(rank, 1) + 1 : 0;
+  if (home_1 < 2) {
+    return false;
+  }
+  return step == (stays_home(rank) ? home_1 : std::max(home_0, home_1));
 }
 
 PlannedSteps::PlannedSteps(const RingProblem &problem, std::vector<schedule::RingPlan> plans)
@@ -226,7 +220,7 @@ void PlannedSteps::events(std::int64_t step, StepEvents &events) {
     for (const schedule::BlockMessage &message : one.sends) {
       (message.until_step == step ? events.transfers : later)
           .push_back({rank, message.peer, message.owner, message.channel, step, message.until_step, false, false});
-      events.departures.push_back({rank, message.owner});
+      events.departures.push_back({rank, message.owner, 1});
     }
     for (const schedule::ResultMessage &message : one.result_sends) {
       (message.to_owner ? homecomings : following)
@@ -243,7 +237,6 @@ void PlannedSteps::events(std::int64_t step, StepEvents &events) {
       events.additions.push_back({rank, rank});
     }
   }
-  make_unique(events.departures);
   std::stable_sort(later.begin(), later.end(),
                    [](const Transfer &left, const Transfer &right) { return left.until_step < right.until_step; });
   for (const std::vector<Transfer> *some : {&following, &homecomings, &later}) {

@@ -27,8 +27,13 @@ struct Transfer {
 struct RankWithOwner {
   std::int64_t rank = 0;
   std::int64_t owner = 0;
+};
 
-  auto operator<=>(const RankWithOwner &) const = default;
+/// Messages in which a block leaves a rank.
+struct Departure {
+  std::int64_t rank = 0;
+  std::int64_t owner = 0;
+  std::int64_t messages = 1;
 };
 
 /// What all ranks do in one step. `transfers` are in the order in which they take their channels: blocks due by the end
@@ -36,8 +41,8 @@ struct RankWithOwner {
 struct StepEvents {
   std::vector<Transfer> transfers;
   std::vector<RankWithOwner> meetings;
-  std::vector<RankWithOwner> additions;  ///< of a result that arrived, at the end of the step
-  std::vector<RankWithOwner> departures; ///< blocks that leave a rank in this step, each once
+  std::vector<RankWithOwner> additions; ///< of a result that arrived, at the end of the step
+  std::vector<Departure> departures;    ///< blocks that leave in this step
 };
 
 /// Where an engine takes its steps from; there are step_count + 1 of them, the last one only brings results home.
@@ -69,6 +74,7 @@ private:
   }
   bool admits(std::int64_t rank, std::int64_t owner) const;
   bool stays_home(std::int64_t rank) const { return !follows_ || last_step(rank, 0) == 0; }
+  bool comes_home_to_something(std::int64_t rank, std::int64_t step) const;
   void add_blocks(std::int64_t step, StepEvents &events) const;
   void add_later_blocks(std::int64_t step, StepEvents &events) const;
   void add_results(std::int64_t step, StepEvents &events) const;

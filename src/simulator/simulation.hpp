@@ -67,18 +67,19 @@ struct Simulation {
   std::int64_t memory_peak_bytes = 0;
   std::int64_t device_memory_bytes = 0;
   bool fits_memory = false;
-  double hop_bytes = 0.0;    ///< the largest block message
-  double result_bytes = 0.0; ///< the largest result message, 0 where none travel
-  double hop_s = 0.0;        ///< the slowest message alone
-  double work_s = 0.0;       ///< the longest work of a step
+  double hop_bytes = 0.0;        ///< the largest block message
+  double result_hop_bytes = 0.0; ///< the largest result message, 0 where none travel
+  double hop_s = 0.0;            ///< the slowest message alone
+  double work_s = 0.0;           ///< the longest work of a step
   std::string dtype;
   bool extrapolated = false;
   std::string extrapolation;         ///< what lies outside the calibrated range
   std::string time_source = "tiles"; ///< or what forward tiles were multiplied by for a backward pass
   double hops = 0.0;                 ///< block messages of all devices; a double since it passes 2^63
   double hops_per_device = 0.0;      ///< the most that one device sends
-  double result_messages = 0.0;      ///< of all devices
-  double steps_computed = 0.0;       ///< (rank, step) pairs actually advanced
+  double result_hops = 0.0;          ///< messages of partial results, of all devices
+  double result_hops_per_device = 0.0;
+  double steps_computed = 0.0; ///< (rank, step) pairs actually advanced
   std::string engine;
   double tick_s = 0.0; ///< resolution of every time
   double wall_s = 0.0;

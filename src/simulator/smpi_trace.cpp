@@ -164,13 +164,9 @@ private:
   }
 
   void copy(const schedule::RankStep &one) {
-    std::set<std::int64_t> owners;
-    for (const schedule::BlockMessage &message : one.sends) {
-      owners.insert(message.owner);
-    }
     std::int64_t ticks = 0;
-    for (const std::int64_t owner : owners) {
-      ticks += std::llround(costs_.copy_s(owner) / picoseconds.tick_s);
+    for (const schedule::BlockMessage &message : one.sends) {
+      ticks += std::llround(costs_.copy_s(message.owner) / picoseconds.tick_s);
     }
     compute(ticks);
   }

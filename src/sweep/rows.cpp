@@ -51,14 +51,22 @@ Json simulation_row(const std::string &point, const machine::Machine &machine,
                     const simulator::SimulationOptions &options, const simulator::Simulation &simulation) {
   Json row =
       common_fields({"simulated", "simulate", point}, options.problem, ring::SoftmaxRule::online, options.kernel);
+  add_schedule_fields(row, options.problem);
+  if (!options.device_speeds.empty()) {
+    row["device_speeds"] = options.device_speeds;
+  }
+  row["time_source"] = simulation.time_source;
   row["dtype"] = simulation.dtype; // a published machine computes in its own
   row["seed"] = options.seed;
   row["machine"] = machine.name;
   row["machine_kind"] = machine.kind;
   row["speed_spread"] = options.speed_spread;
   row["jitter"] = options.jitter;
-  row["hops"] = schedule::hop_count(options.problem);
+  row["hops"] = static_cast<std::int64_t>(simulation.hops_per_device);
   row["hops_all_devices"] = simulation.hops;
+  row["result_hops"] = static_cast<std::int64_t>(simulation.result_hops_per_device);
+  row["result_hops_all_devices"] = simulation.result_hops;
+  row["result_hop_bytes"] = simulation.result_hop_bytes;
   row["hop_bytes"] = simulation.hop_bytes;
   row["hop_s"] = finite_or_null(simulation.hop_s);
   row["time_s"] = finite_or_null(simulation.time_s);

@@ -21,7 +21,8 @@ namespace ringscale::sweep {
 /// A ring measured on real ranks. `hops` are the messages each rank sends.
 report::Json ring_row(const std::string &point, const ring::RingOptions &options, const ring::RingRun &run);
 
-/// A ring simulated on `machine`. `hops` are the messages each device sends, `hops_all_devices` those of all.
+/// A ring simulated on `machine`. `hops` are the block messages of the device that sends most, `hops_all_devices` those
+/// of all; `result_hops` the same of partial results.
 report::Json simulation_row(const std::string &point, const machine::Machine &machine,
                             const simulator::SimulationOptions &options, const simulator::Simulation &simulation);
 

@@ -10,6 +10,7 @@ from program import ROOT, CommandLineTest, run
 RING = ["ring", "--tokens", "64", "--query-heads", "2", "--head-dim", "16"]
 ATTENTION = ["attention", "--tokens", "64", "--query-heads", "2", "--head-dim", "16"]
 SHAPE = ["--chunk-tokens", "64", "--query-heads", "2", "--head-dim", "64"]
+SIMULATE = ["simulate", "--machine", "{machine}", "--ring-size", "8", *SHAPE]
 LEDGER = ROOT / "experiments" / "claims" / "headline.json"
 
 # What is typed and what the one line must name.
@@ -67,6 +68,18 @@ COMMAND_LINES = [
      ["simulate", "--machine", "{machine}", "--ring-size", "8", *SHAPE, "--jitter", "-0.5"], ["jitter"]),
     ("simulate: infinite jitter",
      ["simulate", "--machine", "{machine}", "--ring-size", "8", *SHAPE, "--jitter", "inf"], ["jitter"]),
+    ("simulate: double ring of nothing", [*SIMULATE, "--schedule", "double_ring"], ["double_ring", "--inner-ring-size"]),
+    ("simulate: inner rings without a double ring", [*SIMULATE, "--inner-ring-size", "4"], ["--inner-ring-size", "no effect"]),
+    ("simulate: inner rings that do not fit", [*SIMULATE, "--schedule", "double_ring", "--inner-ring-size", "3"],
+     ["inner_ring_size", "3", "8"]),
+    ("simulate: unknown hops", [*SIMULATE, "--hops", "some"], ["hops", "some", "needed"]),
+    ("simulate: pattern flag without effect", [*SIMULATE, "--block-tokens", "64"], ["--block-tokens", "no effect"]),
+    ("simulate: adaptive blocks", [*SIMULATE, "--pattern", "block_sparse", "--block-sparse", "adaptive"], ["adaptive"]),
+    ("simulate: fewer weights than devices", [*SIMULATE, "--chunk-weights", "1,2"], ["2", "8"]),
+    ("simulate: more speeds than devices", [*SIMULATE, "--device-speeds", "1,1,1,1,1,1,1,1,1"], ["device_speeds", "9", "8"]),
+    ("simulate: a device that stands still", [*SIMULATE, "--device-speeds", "1,1,1,1,1,1,1,0"], ["device_speeds", "0"]),
+    ("simulate: an engine that does not know the schedule", [*SIMULATE, "--pass", "backward", "--engine", "folded"],
+     ["folded", "plan"]),
     ("sweep: no file", ["sweep"], ["experiment"]),
     ("sweep: file that is not there", ["sweep", "{folder}/none.json", "--output", "{folder}/out"], ["none.json"]),
     ("sweep: folder for a file", ["sweep", "{folder}", "--output", "{folder}/out"], ["{folder}"]),

@@ -3,67 +3,22 @@
 // Nothing of the recurrence reaches it, so agreement says that the recurrence is the executor's loop.
 #include <gtest/gtest.h>
 
-#include <unistd.h>
-
-#include <array>
-#include <cstdio>
-#include <cstdlib>
-#include <filesystem>
 #include <iostream>
 #include <string>
 
 #include "simulator/simulation.hpp"
-#include "simulator/smpi_trace.hpp"
+#include "tests/oracle/smpi_replay.hpp"
 #include "tests/simulator/example_machines.hpp"
 
 namespace ringscale::simulator {
 namespace {
 
+using oracle_tests::replayed_s;
 using problem::Mask;
 using schedule::Placement;
 using simulator_tests::number;
 using simulator_tests::ring_options;
 using simulator_tests::simple_machine;
-
-std::string smpirun() {
-  const char *given = std::getenv("RINGSCALE_SMPIRUN");
-  return given == nullptr ? "" : given;
-}
-
-/// A folder of this test's own that is removed when it ends.
-class Scratch {
-public:
-  Scratch() : path_(std::filesystem::temp_directory_path() / ("ringscale-oracle-" + std::to_string(getpid()))) {
-    std::filesystem::remove_all(path_);
-    std::filesystem::create_directory(path_);
-  }
-  ~Scratch() { std::filesystem::remove_all(path_); }
-  std::filesystem::path traces() const { return path_ / "traces"; }
-
-private:
-  std::filesystem::path path_;
-};
-
-/// Seconds SMPI gives for the ring; -1 with a message when the replay failed.
-double replayed_s(const machine::Machine &machine, const SimulationOptions &options, const std::string &added = "") {
-  const Scratch scratch;
-  std::string command = write_smpi_trace(machine, options, scratch.traces());
-  command.replace(0, std::string("smpirun").size(), smpirun());
-  FILE *pipe = popen((command + added + " 2>&1").c_str(), "r");
-  std::string text;
-  std::array<char, 4096> piece{};
-  while (pipe != nullptr && std::fgets(piece.data(), piece.size(), pipe) != nullptr) {
-    text += piece.data();
-  }
-  const int status = pipe == nullptr ? -1 : pclose(pipe);
-  const std::string label = "Simulation time ";
-  const std::size_t found = text.find(label);
-  if (status != 0 || found == std::string::npos || text.find("Deadlock") != std::string::npos) {
-    std::cerr << text;
-    return -1.0;
-  }
-  return std::stod(text.substr(found + label.size()));
-}
 
 /// Ten ms a tile of 100 x 100 tokens: totals are seconds, and SMPI prints six decimals.
 machine::Machine oracle_machine(double latency_s, double bandwidth) {
@@ -143,7 +98,7 @@ TEST(SmpiOracle, SlowingOneLinkDownIsSeenByTheComparison) {
 
 int main(int argc, char **argv) {
   testing::InitGoogleTest(&argc, argv);
-  if (ringscale::simulator::smpirun().empty()) {
+  if (ringscale::oracle_tests::smpirun().empty()) {
     std::cout << "skipped: smpirun is not installed (Debian package libsimgrid-dev)\n";
     return 77;
   }

@@ -73,6 +73,13 @@ class Schemas(CommandLineTest):
     def test_simulate(self):
         self.assert_valid(self.document(["simulate", "--machine", MACHINE, "--ring-size", "100", "--chunk-tokens", "512",
                                          "--query-heads", "8", "--head-dim", "64", "--jitter", "0.02"]))
+        ring = ["simulate", "--machine", MACHINE, "--ring-size", "4", "--chunk-tokens", "512", "--mask", "causal"]
+        self.assert_valid(self.document([*ring, "--schedule", "double_ring", "--inner-ring-size", "2", "--pass", "backward",
+                                         "--pattern", "block_sparse", "--hops", "needed"]))
+        self.assert_valid(self.document([*ring, "--schedule", "all_gather", "--moving", "query", "--pattern", "dilated",
+                                         "--segment-lengths", "64,256", "--dilation-rates", "1,2"]))
+        self.assert_valid(self.document([*ring, "--chunk-weights", "1,2,1,4", "--device-speeds", "1,2,1,4",
+                                         "--message-layout", "copied"]))
 
     def test_sweep_with_its_journal_and_the_verdicts_on_it(self):
         file = self.write("experiment.json", EXPERIMENT)

@@ -182,8 +182,8 @@ TEST(PlanClosedForm, BackwardBringsResultsHome) {
   const Simulation slow = simulate(simple_machine(pair_s, 0.0, bandwidth), options);
   EXPECT_NEAR(slow.time_s, 9.0 * b + 10.0 * r, close * slow.time_s);
   EXPECT_EQ(slow.hops, 90.0);
-  EXPECT_EQ(slow.result_messages, 100.0);
-  EXPECT_EQ(slow.result_bytes, result_bytes);
+  EXPECT_EQ(slow.result_hops, 100.0);
+  EXPECT_EQ(slow.result_hop_bytes, result_bytes);
   machine::Machine machine = simple_machine(pair_s, 0.0, 100.0 * bandwidth);
   machine.merge.fixed_s = number(0.01 * tile_s);
   machine.merge.per_element_s = number(0.1 * tile_s / (2.0 * chunk * 64));
@@ -219,12 +219,12 @@ TEST(PlanClosedForm, MovingQueriesCarryTheirPartialResults) {
   const Simulation result = simulate(simple_machine(pair_s, 0.0, bandwidth), options);
   EXPECT_NEAR(result.time_s, (5.0 * query_bytes + 6.0 * result_bytes) / bandwidth, close * result.time_s);
   EXPECT_EQ(result.hop_bytes, query_bytes);
-  EXPECT_EQ(result.result_bytes, result_bytes);
+  EXPECT_EQ(result.result_hop_bytes, result_bytes);
   // Backward: gradient of the output, log-sum-exp and row sums go along; the gradient of the query comes back.
   options.problem.pass = Pass::backward;
   const Simulation backward = simulate(simple_machine(pair_s, 0.0, bandwidth), options);
   EXPECT_EQ(backward.hop_bytes, query_bytes + chunk * (64.0 + 2.0) * 4.0);
-  EXPECT_EQ(backward.result_bytes, 64.0 + chunk * 64.0 * 4.0);
+  EXPECT_EQ(backward.result_hop_bytes, 64.0 + chunk * 64.0 * 4.0);
 }
 
 TEST(PlanClosedForm, LayoutsOfMessagesCostALatencyOrACopy) {

@@ -154,6 +154,11 @@ TEST(SimulationRow, HasTheFieldsThatReadersRelyOn) {
   simulation.time_high_s = 2.5;
   simulation.dtype = "float32";
   simulation.hops = 56.0;
+  simulation.hops_per_device = 7.0;
+  simulation.result_hops_per_device = 8.0;
+  simulation.result_hop_bytes = 4096.0;
+  options.problem.pass = schedule::Pass::backward;
+  options.device_speeds.assign(8, 2.0);
   const Json row = simulation_row("p", machine, options, simulation);
   expect_fields(row, common);
   expect_fields(row, {"machine",
@@ -180,6 +185,13 @@ TEST(SimulationRow, HasTheFieldsThatReadersRelyOn) {
   EXPECT_EQ(row["kind"], "simulated");
   EXPECT_EQ(row["hops"], 7);
   EXPECT_EQ(row["hops_all_devices"], 56.0);
+  EXPECT_EQ(row["result_hops"], 8);
+  EXPECT_EQ(row["result_hop_bytes"], 4096.0);
+  EXPECT_EQ(row["pass"], "backward");
+  EXPECT_EQ(row["moving"], "key_value");
+  EXPECT_EQ(row["hops_travelled"], "all");
+  EXPECT_EQ(row["pattern"], "dense");
+  EXPECT_EQ(row["device_speeds"].size(), 8U);
   EXPECT_EQ(row["time_s_interval"]["low"], 1.5);
 }
 
