@@ -21,34 +21,45 @@ namespace ringscale::ring {
 
 namespace {
 
-/// Groups of one rank's grid and the transports over them.
+/// Groups of one rank's grid and the transports over them. A plain ring is the communicator itself.
 class GridMessages {
 public:
-  GridMessages(const Communicator &communicator, const RingOptions &options, memory::Ledger &ledger)
-      : cartesian_(communicator.cartesian(sizes(process_grid(options)))),
-        ring_(cartesian_.sub_grid(std::array{false, false, true, false})),
-        sequence_(cartesian_.sub_grid(std::array{false, false, false, true})) {
-    for (Communicator *group : {&ring_, &sequence_}) {
-      group->set_deadline(options.deadline_s);
-      direct_.push_back(make_transport(options.exchange, *group));
-      if (options.stage_on_host) {
-        staged_.push_back(std::make_unique<StagedTransport>(*direct_.back(), group->rank(), ledger));
-      }
+  GridMessages(const Communicator &communicator, const RingOptions &options, memory::Ledger &ledger) {
+    const schedule::ProcessGrid grid = process_grid(options);
+    if (grid.ring_only()) {
+      add(communicator, options, ledger);
+      return;
+    }
+    const Communicator cartesian = communicator.cartesian(sizes(grid));
+    groups_.push_back(cartesian.sub_grid(std::array{false, false, true, false}));
+    groups_.push_back(cartesian.sub_grid(std::array{false, false, false, true}));
+    for (Communicator &group : groups_) {
+      group.set_deadline(options.deadline_s);
+    }
+    for (const Communicator &group : groups_) {
+      add(group, options, ledger);
     }
   }
 
-  Transport &ring() { return staged_.empty() ? *direct_[0] : *staged_[0]; }
-  Transport &sequence() { return staged_.empty() ? *direct_[1] : *staged_[1]; }
+  Transport &ring() { return at(0); }
+  /// Of a plain ring, one that is never used.
+  Transport &sequence() { return at(direct_.size() - 1); }
 
 private:
+  void add(const Communicator &group, const RingOptions &options, memory::Ledger &ledger) {
+    direct_.push_back(make_transport(options.exchange, group));
+    if (options.stage_on_host) {
+      staged_.push_back(std::make_unique<StagedTransport>(*direct_.back(), group.rank(), ledger));
+    }
+  }
+  Transport &at(std::size_t level) { return staged_.empty() ? *direct_[level] : *staged_[level]; }
+
   static std::array<int, 4> sizes(const schedule::ProcessGrid &grid) {
     return {static_cast<int>(grid.data), static_cast<int>(grid.model), static_cast<int>(grid.ring),
             static_cast<int>(grid.sequence)};
   }
 
-  Communicator cartesian_;
-  Communicator ring_;
-  Communicator sequence_;
+  std::vector<Communicator> groups_;
   std::vector<std::unique_ptr<Transport>> direct_;
   std::vector<std::unique_ptr<StagedTransport>> staged_;
 };
