@@ -113,24 +113,28 @@ void GridRank::exchange_results() {
   exchange_s_ += now_s() - begin_s;
 }
 
-void GridRank::run() {
+void GridRank::bring_inputs() {
   if (exchange_) {
     ring_->load();
   }
-  ring_->run();
+}
+
+void GridRank::bring_results() {
   if (exchange_) {
     exchange_results();
   }
 }
 
+void GridRank::run() {
+  bring_inputs();
+  ring_->run();
+  bring_results();
+}
+
 void GridRank::run_messages_only() {
-  if (exchange_) {
-    ring_->load();
-  }
+  bring_inputs();
   ring_->run_messages_only();
-  if (exchange_) {
-    exchange_results();
-  }
+  bring_results();
 }
 
 kernels::ConstTensor4 GridRank::own_tensor(const Buffer &buffer, bool of_query) const {
