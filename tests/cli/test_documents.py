@@ -9,7 +9,7 @@ from program import ROOT, CommandLineTest, run
 
 RING = ["ring", "--tokens", "259", "--query-heads", "4", "--kv-heads", "2", "--head-dim", "16"]
 HEADLINE = ROOT / "experiments" / "claims" / "headline.json"
-PURPOSES = {"query", "key_value", "output", "partial", "scores", "communication", "workspace"}
+PURPOSES = {"query", "key_value", "output", "partial", "gradient", "scores", "communication", "workspace"}
 
 
 def machine():
