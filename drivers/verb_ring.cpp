@@ -135,7 +135,9 @@ void say_row(Session &session, const ring::RingOptions &options, const ring::Rin
   }
   if (std::isfinite(run.hidden_fraction)) {
     session.say(with_digits("messages alone %.6f s; ", statistics::median(run.messages_only_samples_s)) +
-                with_digits("%.1f %% of that hidden behind computing", 100.0 * run.hidden_fraction));
+                (run.hidden_fraction >= 0.0
+                     ? with_digits("%.1f %% of that hidden behind computing", 100.0 * run.hidden_fraction)
+                     : std::string("not hidden: beside computing, ranks waited longer than that for each other")));
   }
   if (run.ranks_per_core > 1) {
     session.say(std::to_string(run.ranks_per_core) +

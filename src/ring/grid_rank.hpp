@@ -32,7 +32,8 @@ public:
   void begin(bool check_payloads);
   /// One repetition; exchanges included.
   void run();
-  void run_messages_only();
+  /// The same messages without computing; seconds of the ring's part.
+  double run_messages_only();
 
   RingRank &ring() { return *ring_; }
   const RingRank &ring() const { return *ring_; }
