@@ -77,8 +77,8 @@ TEST(MergeErrorRow, SumsUpItsSamples) {
   run.max_error_samples[1] = std::nan("");
   run.wrong_elements = 1;
   row = merge_error_row("p", options, run);
-  EXPECT_TRUE(row.at("max_error").is_null());
-  EXPECT_TRUE(row.at("messages_only_s").is_null()) << "nothing was measured";
+  EXPECT_TRUE(row["max_error"].is_null());
+  EXPECT_TRUE(row["max_error_median"].is_null());
   EXPECT_EQ(row["verdict"], "invalid");
   EXPECT_EQ(row["reasons"].size(), 1U);
 }
@@ -127,8 +127,8 @@ TEST(RingRow, TurnsNaNIntoNullAndStaysWritable) {
   run.valid = false;
   run.reasons = {"output is not a number"};
   const Json row = ring_row("p", sample_options(), run);
-  EXPECT_TRUE(row["max_error"].is_null());
-  EXPECT_TRUE(row["max_error_median"].is_null());
+  EXPECT_TRUE(row.at("max_error").is_null());
+  EXPECT_TRUE(row.at("messages_only_s").is_null()) << "nothing was measured";
   EXPECT_EQ(row["verdict"], "invalid");
   EXPECT_NO_THROW(report::write_json(row, -1));
 }
