@@ -237,9 +237,9 @@ void validate(const MultiheadOptions &options) {
     throw InvalidInput("embed_dim is " + std::to_string(shape.embed_dim) + "; it must be between 1 and 2147483647");
   }
   memory::require_projection_within(options.limits, shape.projected_columns(), shape.embed_dim,
-                                    "the weights of query, key and value");
+                                    "the projection to query, key and value");
   memory::require_projection_within(options.limits, shape.embed_dim, shape.query_columns(),
-                                    "the weights of the output");
+                                    "the projection to the output");
   if (options.bucket_bytes < static_cast<std::int64_t>(sizeof(float))) {
     throw InvalidInput("the gradient bucket has " + std::to_string(options.bucket_bytes) +
                        " bytes; it must hold 4 or more");
