@@ -135,6 +135,7 @@ void add_ring_flags(CLI::App &verb, RingFlags &flags) {
   ring::RingOptions &options = flags.options;
   add_layer_flags(verb, flags);
   add_schedule_flags(verb, flags);
+  add_multihead_flags(verb, flags.multihead);
   add_message_flags(verb, flags);
   verb.add_option("--repetitions", options.repetitions, "Timed repetitions")->capture_default_str();
   verb.add_option("--warmup", options.warmup, "Repetitions before the timed ones")->capture_default_str();
@@ -178,6 +179,7 @@ void resolve(RingFlags &flags, std::int64_t ranks, std::uint64_t seed) {
   require_between("--threads", flags.threads, 0, 4096);
   resolve_grid(flags, ranks);
   ring::validate(options);
+  resolve(flags.multihead);
 }
 
 } // namespace ringscale::drivers

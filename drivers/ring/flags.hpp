@@ -7,6 +7,7 @@
 
 #include "drivers/limit_flags.hpp"
 #include "drivers/pattern_flags.hpp"
+#include "drivers/ring/multihead_flags.hpp"
 #include "ring/ring_options.hpp"
 
 namespace CLI {
@@ -20,6 +21,7 @@ struct RingFlags {
   ring::RingOptions options;
   LimitFlags limits;
   PatternFlags pattern;
+  MultiheadFlags multihead;
   std::int64_t ring_size = 0; ///< 0: all ranks of the job that the other levels leave
   std::int64_t kv_heads = 0;  ///< 0: as many as query heads
   std::string mask = "none";
