@@ -10,6 +10,7 @@
 
 #include "drivers/failure.hpp"
 #include "drivers/ring/flags.hpp"
+#include "drivers/ring/multihead.hpp"
 #include "drivers/session.hpp"
 #include "problem/invalid_input.hpp"
 #include "report/json.hpp"
@@ -19,6 +20,7 @@
 #include "ring/recovered_run.hpp"
 #include "ring/ring_run.hpp"
 #include "statistics/summary.hpp"
+#include "sweep/multihead_row.hpp"
 #include "sweep/row_parts.hpp"
 #include "sweep/rows.hpp"
 
@@ -144,7 +146,9 @@ void say_row(Session &session, const ring::RingOptions &options, const ring::Rin
   }
   if (std::isfinite(run.hidden_fraction)) {
     session.say(with_digits("messages alone %.6f s; ", statistics::median(run.messages_only_samples_s)) +
-                with_digits("%.1f %% of that hidden behind computing", 100.0 * run.hidden_fraction));
+                (run.hidden_fraction >= 0.0
+                     ? with_digits("%.1f %% of that hidden behind computing", 100.0 * run.hidden_fraction)
+                     : std::string("not hidden: beside computing, ranks waited longer than that for each other")));
   }
   if (run.checkpoint) {
     session.say("checkpoints: " + outcome_text(*run.checkpoint));
@@ -158,6 +162,18 @@ void say_row(Session &session, const ring::RingOptions &options, const ring::Rin
   }
 }
 
+/// Prints the verdict and writes the document when asked; root rank only.
+void finish_document(Session &session, const Json &document, const std::string &verdict) {
+  session.say("verdict: " + verdict);
+  if (!session.options.output.empty()) {
+    const std::filesystem::path file =
+        std::filesystem::path(session.options.output) / ("ring-" + document.at("run_id").get<std::string>() + ".json");
+    report::write_file_exclusive(file, report::write_json(document, 2) + "\n");
+    session.say("wrote " + file.string());
+  }
+  session.print_document(document);
+}
+
 /// Prints, and writes when asked, what the ring gave; root rank only.
 void report_run(Session &session, const RingFlags &flags, const ring::RecoveredRun &result) {
   const ring::RingRun &run = result.run;
@@ -169,18 +185,63 @@ void report_run(Session &session, const RingFlags &flags, const ring::RecoveredR
   const Json document = report::results_document("ring", configuration(flags), Json::array({row}), verdict, run.reasons,
                                                  session.run_provenance());
   say_row(session, flags.options, run);
-  session.say("verdict: " + verdict);
-  if (!session.options.output.empty()) {
-    const std::filesystem::path file =
-        std::filesystem::path(session.options.output) / ("ring-" + document.at("run_id").get<std::string>() + ".json");
-    report::write_file_exclusive(file, report::write_json(document, 2) + "\n");
-    session.say("wrote " + file.string());
+  finish_document(session, document, verdict);
+}
+
+void report_run(Session &session, const RingFlags &flags, const ring::MultiheadOptions &options,
+                const ring::MultiheadRun &run) {
+  const std::string point =
+      "multihead-" + flags.schedule + "-" + flags.placement + "-" + std::to_string(options.ring.problem.ring_size);
+  const std::string verdict = run.valid ? "valid" : "invalid";
+  Json config = configuration(flags);
+  add_multihead_configuration(config, options);
+  const Json document =
+      report::results_document("ring", config, Json::array({sweep::multihead_row(point, options, run)}), verdict,
+                               run.reasons, session.run_provenance());
+  say_multihead_run(session, options, run);
+  finish_document(session, document, verdict);
+}
+
+/// `work(members)` on the ranks of the grid while the others sleep; its verdict is that of all ranks.
+template <class Work> int on_members(Session &session, const RingFlags &flags, const Work &work) {
+  ring::Communicator &world = session.world();
+  std::string verdict;
+  {
+    ring::Communicator members = world.split_first(static_cast<int>(ring::process_grid(flags.options).size()));
+    if (members.is_member()) {
+      verdict = work(members) ? "valid" : "invalid";
+    }
   }
-  session.print_document(document);
+  world.sleeping_barrier();
+  world.broadcast(verdict, 0); // ranks that sat out end with the same code
+  return verdict == "valid" ? exit_valid : exit_invalid;
+}
+
+int run_multihead(Session &session, const RingFlags &flags, const ring::MultiheadOptions &options) {
+  session.start_kokkos(flags.threads);
+  memory::require_communication_within(options.limits, ring::largest_message(options.ring), "a message of the ring");
+  say_plan(session, flags);
+  say_multihead_plan(session, options);
+  if (session.options.dry_run) {
+    return exit_valid;
+  }
+  if (!session.options.output.empty() && session.is_root()) {
+    report::require_writable_folder(session.options.output);
+  }
+  return on_members(session, flags, [&](ring::Communicator &members) {
+    const ring::MultiheadRun result = ring::run_multihead(members, options);
+    if (session.is_root()) {
+      report_run(session, flags, options, result);
+    }
+    return result.valid;
+  });
 }
 
 int run(Session &session, RingFlags &flags) {
   resolve(flags, session.world_size(), session.options.seed); // starts MPI: a refusal ends all ranks with one line
+  if (flags.multihead.chosen()) {
+    return run_multihead(session, flags, multihead_options(flags.multihead, flags.options, limits_of(flags.limits)));
+  }
   session.start_kokkos(flags.threads);
   const memory::Limits limits = limits_of(flags.limits);
   memory::require_communication_within(limits, ring::largest_message(flags.options), "a message of the ring");
@@ -205,21 +266,13 @@ int run(Session &session, RingFlags &flags) {
   if (flags.checkpoint.asked_for() && session.is_root()) {
     report::require_writable_folder(flags.checkpoint.options.folder);
   }
-  ring::Communicator &world = session.world();
-  std::string verdict;
-  {
-    ring::Communicator members = world.split_first(static_cast<int>(ring::process_grid(flags.options).size()));
-    if (members.is_member()) {
-      const ring::RecoveredRun result = ring::run_recovered(members, flags.options, recovered, limits);
-      if (session.is_root()) {
-        report_run(session, flags, result);
-      }
-      verdict = result.run.valid ? "valid" : "invalid";
+  return on_members(session, flags, [&](ring::Communicator &members) {
+    const ring::RecoveredRun result = ring::run_recovered(members, flags.options, recovered, limits);
+    if (session.is_root()) {
+      report_run(session, flags, result);
     }
-  }
-  world.sleeping_barrier();
-  world.broadcast(verdict, 0); // ranks that sat out end with the same code
-  return verdict == "valid" ? exit_valid : exit_invalid;
+    return result.run.valid;
+  });
 }
 
 } // namespace

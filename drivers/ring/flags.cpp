@@ -135,6 +135,7 @@ void add_ring_flags(CLI::App &verb, RingFlags &flags) {
   ring::RingOptions &options = flags.options;
   add_layer_flags(verb, flags);
   add_schedule_flags(verb, flags);
+  add_multihead_flags(verb, flags.multihead);
   add_message_flags(verb, flags);
   add_checkpoint_flags(verb, flags.checkpoint);
   verb.add_option("--repetitions", options.repetitions, "Timed repetitions")
@@ -184,8 +185,12 @@ void resolve(RingFlags &flags, std::int64_t ranks, std::uint64_t seed) {
   const bool repeats =
       (flags.repetitions_given && options.repetitions != 1) || (flags.warmup_given && options.warmup != 0);
   resolve(flags.checkpoint, repeats, options);
+  if (flags.checkpoint.asked_for() && flags.multihead.chosen()) {
+    throw problem::InvalidInput("--checkpoint does not go with --layer multihead; only attention alone is written");
+  }
   resolve_grid(flags, ranks);
   ring::validate(options);
+  resolve(flags.multihead);
 }
 
 } // namespace ringscale::drivers

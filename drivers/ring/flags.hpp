@@ -8,6 +8,7 @@
 #include "drivers/limit_flags.hpp"
 #include "drivers/pattern_flags.hpp"
 #include "drivers/ring/checkpoint_flags.hpp"
+#include "drivers/ring/multihead_flags.hpp"
 #include "ring/ring_options.hpp"
 
 namespace CLI {
@@ -22,6 +23,7 @@ struct RingFlags {
   LimitFlags limits;
   PatternFlags pattern;
   CheckpointFlags checkpoint;
+  MultiheadFlags multihead;
   std::int64_t ring_size = 0; ///< 0: all ranks of the job that the other levels leave
   std::int64_t kv_heads = 0;  ///< 0: as many as query heads
   std::string mask = "none";

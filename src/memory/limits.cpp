@@ -137,9 +137,11 @@ void require_memory_within(const Limits &limits, std::int64_t bytes, std::string
 
 OutOfBudget::OutOfBudget(Purpose purpose, std::int64_t asked_bytes, std::int64_t held_bytes, std::int64_t budget_bytes,
                          const std::string &advice)
-    : std::runtime_error(std::string(name(purpose)) + " needs " + describe_bytes(asked_bytes) + ", but " +
-                         std::to_string(held_bytes) + " bytes of the budget of " + describe_bytes(budget_bytes) +
-                         " are held; " +
+    : std::runtime_error((held_bytes == 0 ? "a rank needs " + describe_bytes(asked_bytes) +
+                                                ", more than the budget of " + describe_bytes(budget_bytes) + "; "
+                                          : std::string(name(purpose)) + " needs " + describe_bytes(asked_bytes) +
+                                                ", but " + std::to_string(held_bytes) + " bytes of the budget of " +
+                                                describe_bytes(budget_bytes) + " are held; ") +
                          (advice.empty() ? "use more ranks or fewer tokens, or raise --memory-limit" : advice)),
       purpose_(purpose), asked_bytes_(asked_bytes), held_bytes_(held_bytes), budget_bytes_(budget_bytes) {}
 

@@ -32,7 +32,8 @@ public:
   void begin(bool check_payloads);
   /// One repetition; exchanges included.
   void run();
-  void run_messages_only();
+  /// The same messages without computing; seconds of the ring's part.
+  double run_messages_only();
   /// What run() does before and after the ring's steps: heads for tokens and back, nothing without a sequence level.
   void bring_inputs();
   void bring_results();

@@ -86,7 +86,6 @@ RingRank::RingRank(const RingOptions &options, std::int64_t rank, Transport &tra
     partial_ = take(ledger, Purpose::partial, "log_sum_exp", queries_move() ? numbers : 2 * numbers);
     gradient_ = take(ledger, Purpose::gradient, "gradient", queries_move() ? 2 * key : 2 * query);
     home_ = take(ledger, Purpose::gradient, "home", result);
-    inputs_.forward_result(output_.as<float>(), partial_.as<float>());
   } else if (queries_move()) {
     home_ = take(ledger, Purpose::output, "home", result);
   } else {
@@ -181,6 +180,7 @@ void RingRank::load_backward() {
   const std::int64_t numbers = attention.batch * query_tokens_ * attention.query_heads;
   float *own = payload(blocks_.front());
   float *key = queries_move() ? key_value_.as<float>() : own;
+  inputs_.forward_result(output_.as<float>(), partial_.as<float>());
   inputs_.tensor(Tensor::key, key);
   inputs_.tensor(Tensor::value, key + attention.batch * key_tokens_ * attention.kv_heads * attention.head_dim);
   // A block of queries: query, output gradient, log-sum-exps, row dots.

@@ -58,14 +58,19 @@ void RingRank::post_blocks(const RankStep &plan, std::int64_t step) {
                                    parts[part].bytes, block_tag(message.channel, part), here)});
     }
   }
+  std::vector<std::int64_t> copied(copies_.size(), -1); // owner of the block in each copy
   for (const schedule::BlockMessage &message : plan.sends) {
     const std::byte *data = blocks_[static_cast<std::size_t>(message.buffer)].data();
     if (!copies_.empty()) {
-      const Buffer &copy = copies_[static_cast<std::size_t>(message.channel)];
-      const auto bytes = static_cast<std::size_t>(block_bytes(options_.problem, message.owner));
-      Kokkos::deep_copy(space_, Bytes(copy.data(), bytes), Bytes(const_cast<std::byte *>(data), bytes));
-      space_.fence("ringscale::ring: block copied into its message");
-      data = copy.data();
+      const auto channel = static_cast<std::size_t>(message.channel);
+      // One copy serves all who are sent the block in this step.
+      if (copied[channel] != message.owner) {
+        const auto bytes = static_cast<std::size_t>(block_bytes(options_.problem, message.owner));
+        Kokkos::deep_copy(space_, Bytes(copies_[channel].data(), bytes), Bytes(const_cast<std::byte *>(data), bytes));
+        space_.fence("ringscale::ring: block copied into its message");
+        copied[channel] = message.owner;
+      }
+      data = copies_[channel].data();
     }
     const std::vector<MessagePart> parts = block_messages(options_.problem, message.owner);
     for (std::size_t part = 0; part < parts.size(); ++part) {

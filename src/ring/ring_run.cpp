@@ -91,7 +91,7 @@ void time_messages(const Communicator &communicator, GridRank &rank, int repetit
   for (int repetition = 0; repetition < repetitions; ++repetition) {
     rank.begin(false);
     communicator.barrier("before messages without computing");
-    run.messages_only_samples_s.push_back(communicator.max(time_once([&] { rank.run_messages_only(); })));
+    run.messages_only_samples_s.push_back(communicator.max(rank.run_messages_only()));
   }
 }
 
@@ -164,6 +164,7 @@ bool repeat(const Communicator &communicator, const RingOptions &options, GridRa
   bool agree = true;
   bool first = true;
   std::uint64_t expected = 0;
+  std::int64_t exchanged_bytes = 0;
   const auto finish_pass = [&] {
     once = once && rank.ring().met_every_block_once();
     const std::uint64_t bits = rank.ring().result_checksum();
@@ -178,16 +179,16 @@ bool repeat(const Communicator &communicator, const RingOptions &options, GridRa
   }
   time_messages(communicator, rank, options.messages_only ? options.repetitions : 0, run);
   for (int repetition = 0; repetition < options.repetitions; ++repetition) {
+    const std::int64_t before = rank.exchanged_bytes();
     timed_pass(communicator, rank, run);
+    exchanged_bytes = rank.exchanged_bytes() - before;
     finish_pass();
   }
   run.compute_s = statistics::median(run.compute_samples_s);
   run.exposed_communication_s = statistics::median(run.exposed_communication_samples_s);
   run.blocks_once = communicator.all(once);
   run.output_checksum = communicator.sum(expected);
-  run.exchanged_bytes =
-      communicator.max(rank.exchanged_bytes()) /
-      std::max(1, options.warmup + (options.verify ? 1 : 0) + (options.messages_only ? 2 : 1) * options.repetitions);
+  run.exchanged_bytes = communicator.max(exchanged_bytes);
   return communicator.all(agree);
 }
 

@@ -104,11 +104,18 @@ ChunkShape chunk_shape(const RingProblem &problem) {
 }
 
 TokenSet queries_of(const RingProblem &problem, std::int64_t rank) {
-  return query_tokens(problem.placement, problem.attention.tokens, problem.ring_size, rank, chunk_shape(problem));
+  const std::int64_t tokens = problem.attention.tokens;
+  // Without a granule of the pattern's the shape need not be copied.
+  return problem.pattern.kind == problem::PatternKind::block_sparse
+             ? query_tokens(problem.placement, tokens, problem.ring_size, rank, chunk_shape(problem))
+             : query_tokens(problem.placement, tokens, problem.ring_size, rank, problem.chunks);
 }
 
 TokenSet keys_of(const RingProblem &problem, std::int64_t rank) {
-  return key_tokens(problem.placement, problem.attention.tokens, problem.ring_size, rank, chunk_shape(problem));
+  const std::int64_t tokens = problem.attention.tokens;
+  return problem.pattern.kind == problem::PatternKind::block_sparse
+             ? key_tokens(problem.placement, tokens, problem.ring_size, rank, chunk_shape(problem))
+             : key_tokens(problem.placement, tokens, problem.ring_size, rank, problem.chunks);
 }
 
 double pairs_of_meeting(const RingProblem &problem, std::int64_t query_rank, std::int64_t key_rank) {

@@ -8,6 +8,7 @@ import unittest
 from program import ROOT, CommandLineTest, run
 
 RING = ["ring", "--tokens", "64", "--query-heads", "2", "--head-dim", "16"]
+MULTIHEAD = [*RING, "--layer", "multihead"]
 ATTENTION = ["attention", "--tokens", "64", "--query-heads", "2", "--head-dim", "16"]
 SHAPE = ["--chunk-tokens", "64", "--query-heads", "2", "--head-dim", "64"]
 SIMULATE = ["simulate", "--machine", "{machine}", "--ring-size", "8", *SHAPE]
@@ -35,6 +36,20 @@ COMMAND_LINES = [
     ("unknown kernel", [*RING, "--kernel", "popcorn"], ["kernel", "popcorn", "materialised"]),
     ("unknown dtype", [*RING, "--dtype", "half"], ["dtype", "half", "bfloat16", "float8_e4m3"]),
     ("dtype that the ring does not compute in", [*RING, "--dtype", "bfloat16"], ["dtype", "bfloat16", "float32"]),
+    ("ring: unknown layer", [*RING, "--layer", "spiral"], ["layer", "spiral", "multihead"]),
+    ("ring: embed_dim without a layer", [*RING, "--embed-dim", "32"], ["--embed-dim", "no effect", "--layer"]),
+    ("ring: bucket without a layer", [*RING, "--gradient-bucket", "1MB"], ["--gradient-bucket", "no effect"]),
+    ("ring: compression without a layer", [*RING, "--gradient-compression", "int8"], ["--gradient-compression", "no effect"]),
+    ("ring: projection limit without a layer", [*RING, "--projection-limit", "10"], ["--projection-limit", "no effect"]),
+    ("multihead: projections over the limit", [*MULTIHEAD, "--projection-limit", "10"], ["96 x 32", "--projection-limit"]),
+    ("multihead: embed_dim of 0", [*MULTIHEAD, "--embed-dim", "0"], ["--embed-dim", "0"]),
+    ("multihead: bucket below an element", [*MULTIHEAD, "--gradient-bucket", "3B"], ["bucket", "3", "4"]),
+    ("multihead: bucket that is no size", [*MULTIHEAD, "--gradient-bucket", "many"], ["--gradient-bucket", "many"]),
+    ("multihead: unknown compression", [*MULTIHEAD, "--gradient-compression", "zip"], ["compression", "zip", "top_k"]),
+    ("multihead: one pass", [*MULTIHEAD, "--pass", "backward"], ["--pass", "both passes"]),
+    ("multihead: replicated queries", [*MULTIHEAD, "--placement", "replicated_queries"], ["replicated_queries", "zigzag"]),
+    ("multihead: another pattern", [*MULTIHEAD, "--pattern", "block_sparse"], ["dense", "block_sparse"]),
+    ("multihead: memory limit", [*MULTIHEAD, "--memory-limit", "1GB"], ["--memory-limit", "multihead"]),
     ("attention: negative tokens", ["attention", "--tokens", "-1"], ["tokens", "-1"]),
     ("attention: more than memory holds", ["attention", "--tokens", "1000000000000"], ["tokens", "GiB"]),
     ("attention: unknown mask", [*ATTENTION, "--mask", "diagonal"], ["mask", "diagonal"]),
@@ -195,6 +210,9 @@ class BadInput(CommandLineTest):
 
     def test_tokens_fewer_than_ranks(self):
         self.assert_refused(["ring", "--tokens", "2", "--query-heads", "2", "--head-dim", "16"], ["tokens", "2", "3"], ranks=3)
+
+    def test_a_layer_runs_on_a_plain_ring(self):
+        self.assert_refused([*MULTIHEAD, "--sequence-size", "2"], ["plain ring", "sequence"], ranks=2)
 
     def test_every_rank_is_refused_with_one_line(self):
         self.assert_refused([*RING, "--mask", "diagonal"], ["diagonal"], ranks=3)

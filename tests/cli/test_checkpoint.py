@@ -14,7 +14,7 @@ from test_dead_rank import ranks_below
 
 RANKS = 3
 SMALL = ["ring", "--tokens", "96", "--query-heads", "2", "--head-dim", "16", "--placement", "zigzag", "--mask", "causal"]
-# Steps of seconds, so that a rank can be killed between two of them.
+# Steps and a verification that take long enough to kill a rank after its first checkpoint.
 LONG = ["ring", "--tokens", "9000", "--query-heads", "4", "--head-dim", "64", "--placement", "zigzag", "--mask", "causal"]
 
 
@@ -85,6 +85,10 @@ class Checkpoints(CommandLineTest):
         again = run([*SMALL, *self.flags, "--resume"], ranks=RANKS)
         self.assertRegex(again.stdout, r"checkpoints: went on from step 3; 0 checkpoints written")
 
+    def test_batch_of_a_checkpointed_run_is_not_divided(self):
+        self.assert_refused(["ring", "--tokens", "2048", "--batch", "2", "--query-heads", "2", "--head-dim", "16", *self.flags,
+                             "--memory-limit", "1800kB"], ["--memory-limit", "--checkpoint"])
+
     def test_dry_run_leaves_no_folder(self):
         self.assertEqual(run([*SMALL, *self.flags, "--dry-run"], ranks=RANKS).returncode, 0)
         self.assertFalse(self.checkpoints.exists())
@@ -101,7 +105,8 @@ class Checkpoints(CommandLineTest):
                 ("failures at no number", [*folder, "--mtbf", "nan"], ["--mtbf", "nan"]),
                 ("never a failure", [*folder, "--mtbf", "inf"], ["--mtbf", "inf"]),
                 ("repetitions", [*self.flags, "--repetitions", "2"], ["--checkpoint", "--repetitions"]),
-                ("warm-up", [*self.flags, "--warmup", "1"], ["--checkpoint", "--warmup"])]:
+                ("warm-up", [*self.flags, "--warmup", "1"], ["--checkpoint", "--warmup"]),
+                ("multihead layer", [*self.flags, "--layer", "multihead"], ["--checkpoint", "multihead"])]:
             with self.subTest(name):
                 self.assert_refused([*SMALL, *arguments], fragments)
 

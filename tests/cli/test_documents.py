@@ -9,7 +9,7 @@ from program import ROOT, CommandLineTest, run
 
 RING = ["ring", "--tokens", "259", "--query-heads", "4", "--kv-heads", "2", "--head-dim", "16"]
 HEADLINE = ROOT / "experiments" / "claims" / "headline.json"
-PURPOSES = {"query", "key_value", "output", "partial", "scores", "communication", "workspace"}
+PURPOSES = {"query", "key_value", "output", "partial", "gradient", "scores", "communication", "workspace"}
 
 
 def machine():
@@ -38,6 +38,26 @@ class Documents(CommandLineTest):
                 self.assert_numbers(row, ["time_s", "tokens_per_s", "memory_peak_bytes", "max_error", "error_bound"])
                 self.assertEqual(set(row["memory_bytes"]), PURPOSES)
                 self.assertEqual(row["memory_peak_bytes"], row["memory_closed_form_bytes"])
+
+    def test_multihead_layer(self):
+        for ranks in [None, 3]:
+            with self.subTest(ranks=ranks):
+                document = self.document([*RING, "--layer", "multihead", "--embed-dim", "40", "--gradient-bucket", "4KiB",
+                                          "--placement", "zigzag", "--mask", "causal", "--repetitions", "2"], ranks=ranks)
+                row = document["rows"][0]
+                self.assertEqual((document["verdict"], row["layer"], row["embed_dim"]), ("valid", "multihead", 40))
+                self.assertEqual(document["config"]["gradient_bucket_bytes"], 4096)
+                self.assertGreater(row["gradient_buckets"], 1)
+                self.assert_numbers(row, ["forward_s", "backward_s", "reduction_s", "backward_with_reduction_s",
+                                          "reduction_hidden_fraction"])
+                self.assertEqual(len(row["errors"]), 13)
+                for name, error in row["errors"].items():
+                    self.assertLessEqual(error["largest_share_of_bound"], 1.0, name)
+
+    def test_a_multihead_layer_on_a_ring_that_never_rotates_is_invalid(self):
+        document = self.document([*RING, "--layer", "multihead", "--schedule", "local_only"], code=1, ranks=2)
+        self.assertEqual(document["verdict"], "invalid")
+        self.assertGreater(document["rows"][0]["errors"]["output"]["largest_share_of_bound"], 1.0)
 
     def test_ring_negative_controls_are_invalid(self):
         for control in [["--schedule", "local_only"], ["--softmax", "per_chunk"]]:

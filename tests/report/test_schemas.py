@@ -58,6 +58,25 @@ class Schemas(CommandLineTest):
 
     def test_ring(self):
         self.assert_valid(self.document(RING))
+
+    def test_checkpointed_ring(self):
+        arguments = [*RING, "--checkpoint", self.folder / "checkpoints", "--mtbf", "3600"]
+        for document in [self.document(arguments), self.document([*arguments, "--resume"])]:
+            self.assert_valid(document)
+            broken = copy.deepcopy(document)
+            del broken["rows"][0]["checkpoint"]["write_samples_s"]
+            self.assertNotEqual(self.errors(broken), [])
+
+    def test_multihead_layer(self):
+        good = self.document([*RING, "--layer", "multihead", "--repetitions", "1"])
+        self.assert_valid(good)
+        self.assert_valid({"point": "p", "row": good["rows"][0]}, "journal")
+        for change in [lambda row: row.pop("forward_s"), lambda row: row.update(layer="attention"),
+                       lambda row: row.update(reduction_hidden_fraction=1.5), lambda row: row.update(backward_samples_s=[]),
+                       lambda row: row["errors"]["output"].pop("error_bound"), lambda row: row["memory_bytes"].pop("query")]:
+            bad = copy.deepcopy(good)
+            change(bad["rows"][0])
+            self.assertNotEqual(self.errors(bad), [])
         self.assert_valid(self.document([*RING, "--mask", "causal", "--placement", "zigzag"], ranks=3))
         self.assert_valid(self.document([*RING, "--softmax", "per_chunk"], code=1, ranks=2))
 

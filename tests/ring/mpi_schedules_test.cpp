@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "statistics/summary.hpp"
 #include "tests/ring/loopback_ring.hpp"
 #include "tests/ring/mpi_main.hpp"
 
@@ -100,6 +101,8 @@ TEST(MpiSchedules, EveryExchangeGivesTheSameBits) {
       const RingRun direct = run_ring(ring, options);
       EXPECT_TRUE(direct.valid) << joined(direct.reasons);
       EXPECT_EQ(direct.messages_only_samples_s.size(), 2U);
+      EXPECT_DOUBLE_EQ(direct.hidden_fraction,
+                       1.0 - direct.exposed_communication_s / statistics::median(direct.messages_only_samples_s));
       for (const Exchange exchange : {Exchange::blocking, Exchange::persistent, Exchange::one_sided}) {
         options.exchange = exchange;
         const RingRun run = run_ring(ring, options);

@@ -13,7 +13,7 @@ namespace {
 using memory::RecoveryAction;
 
 RingOptions batch_options(int ring_size) {
-  RingOptions options = small_options(ring_size, 131, schedule::Placement::zigzag, problem::Mask::causal);
+  RingOptions options = small_options(ring_size, 403, schedule::Placement::zigzag, problem::Mask::causal);
   options.problem.attention.batch = 5;
   return options;
 }

@@ -210,6 +210,14 @@ TEST(Schedules, MessageLayoutsGiveTheSameBits) {
   }
 }
 
+TEST(Schedules, CopiedMessagesOfEveryScheduleGiveTheReferencesResult) {
+  for (const std::int64_t ring_size : {2, 4, 6}) {
+    RingOptions options = small_options(ring_size, 61, Placement::zigzag, Mask::causal);
+    options.problem.layout = MessageLayout::copied;
+    for_every_schedule(options, expect_right);
+  }
+}
+
 TEST(Schedules, ChunksInProportionToSpeedGiveTheSameResults) {
   for (const Pass pass : {Pass::forward, Pass::backward}) {
     for (const Placement placement : {Placement::contiguous, Placement::zigzag}) {

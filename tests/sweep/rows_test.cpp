@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "sweep/row_parts.hpp"
 #include "sweep/rows.hpp"
 
 #include <gtest/gtest.h>
@@ -126,8 +127,8 @@ TEST(RingRow, TurnsNaNIntoNullAndStaysWritable) {
   run.valid = false;
   run.reasons = {"output is not a number"};
   const Json row = ring_row("p", sample_options(), run);
-  EXPECT_TRUE(row["max_error"].is_null());
-  EXPECT_TRUE(row["max_error_median"].is_null());
+  EXPECT_TRUE(row.at("max_error").is_null());
+  EXPECT_TRUE(row.at("messages_only_s").is_null()) << "nothing was measured";
   EXPECT_EQ(row["verdict"], "invalid");
   EXPECT_NO_THROW(report::write_json(row, -1));
 }
@@ -137,9 +138,41 @@ TEST(RingRow, ReportsNoErrorWithoutVerification) {
   run.verified = false;
   run.max_error = 0.0;
   const Json row = ring_row("p", sample_options(), run);
-  EXPECT_TRUE(row["max_error"].is_null());
-  EXPECT_TRUE(row["max_error_median"].is_null());
-  EXPECT_TRUE(row["wrong_elements"].is_null());
+  EXPECT_TRUE(row.at("max_error").is_null());
+  EXPECT_TRUE(row.at("wrong_elements").is_null());
+}
+
+TEST(RingRow, HasGradientsOfABackwardPassAndWhatWasGivenUp) {
+  ring::RingOptions options = sample_options();
+  options.problem.pass = schedule::Pass::backward;
+  options.problem.schedule = schedule::Schedule::double_ring;
+  options.problem.inner_ring_size = 2;
+  options.problem.chunks = schedule::weighted_chunks({1.0, 1.0, 2.0, 4.0});
+  options.grid = {2, 1, 4, 2};
+  ring::RecoveredRun recovered;
+  recovered.run = sample_run();
+  recovered.run.has_gradients = true;
+  recovered.run.max_gradient_error = {1e-6, std::nan(""), 3e-6};
+  recovered.run.gradient_error_bound = {1e-3, 2e-3, 3e-3};
+  recovered.run.messages_only_samples_s = {0.05, 0.04, 0.06};
+  recovered.run.hidden_fraction = -0.5;
+  recovered.plan.steps.push_back({memory::RecoveryAction::split_batch, 1000, 500, 0.0, {false, false, 2, {}}});
+  recovered.pool.hits = 3;
+  Json row = ring_row("p", options, recovered.run);
+  add_recovery_fields(row, recovered);
+  EXPECT_EQ(row.at("pass"), "backward");
+  EXPECT_EQ(row.at("inner_ring_size"), 2);
+  EXPECT_EQ(row.at("chunk_shares"), Json::array({0.125, 0.125, 0.25, 0.5}));
+  EXPECT_EQ(row.at("max_gradient_error").at("query"), 1e-6);
+  EXPECT_TRUE(row.at("max_gradient_error").at("key").is_null());
+  EXPECT_EQ(row.at("gradient_error_bound").at("value"), 3e-3);
+  EXPECT_EQ(row.at("messages_only_s"), 0.05);
+  EXPECT_EQ(row.at("hidden_fraction"), -0.5);
+  EXPECT_EQ(row.at("sequence_size"), 2);
+  EXPECT_DOUBLE_EQ(row.at("tokens_per_s").get<double>(), 16.0 * row.at("tokens_per_s_per_device").get<double>());
+  EXPECT_EQ(row.at("recovery").at(0).at("action"), "split_batch");
+  EXPECT_EQ(row.at("recovery").at(0).at("batch_pieces"), 2);
+  EXPECT_EQ(row.at("buffer_pool").at("hits"), 3);
 }
 
 TEST(SimulationRow, HasTheFieldsThatReadersRelyOn) {

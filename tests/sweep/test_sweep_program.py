@@ -16,7 +16,8 @@ from program import ROOT, CommandLineTest, command, environment, files_below, ow
 SHAPE = {"query_heads": 4, "kv_heads": 2, "head_dim": 16, "warmup": 0, "repetitions": 2}
 # What the clock, the machine's load and the operating system decide; all else must repeat.
 VARYING = {"measured": {"time_s", "time_s_interval", "samples_s", "tokens_per_s", "tokens_per_s_per_device", "compute_s",
-                        "exposed_communication_s", "peak_rss_bytes"},
+                        "exposed_communication_s", "merge_s", "messages_only_s", "messages_only_samples_s",
+                        "hidden_fraction", "peak_rss_bytes"},
            "simulated": {"wall_s", "hops_per_s"}, "analytic": set()}
 MACHINE = ROOT / "experiments" / "machines" / "gtx1080.json"
 
