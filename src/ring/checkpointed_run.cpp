@@ -2,8 +2,6 @@
 #include "ring/checkpointed_run.hpp"
 
 #include <algorithm>
-#include <array>
-#include <bit>
 #include <cmath>
 #include <cstring>
 #include <exception>
