@@ -12,6 +12,7 @@
 #include "drivers/ring/flags.hpp"
 #include "drivers/ring/multihead.hpp"
 #include "drivers/session.hpp"
+#include "problem/invalid_input.hpp"
 #include "report/json.hpp"
 #include "report/output_file.hpp"
 #include "report/results_document.hpp"
@@ -63,6 +64,11 @@ Json configuration(const RingFlags &flags) {
   config["threads"] = flags.threads;
   config["communication_limit_bytes"] = limits_of(flags.limits).communication_bytes;
   config["memory_limit_bytes"] = limits_of(flags.limits).memory_bytes;
+  if (flags.checkpoint.asked_for()) {
+    config["checkpoint_every_steps"] = flags.checkpoint.options.every_steps;
+    config["mtbf_s"] = flags.checkpoint.options.mtbf_s;
+    config["resume"] = flags.checkpoint.options.resume;
+  }
   config["seed"] = options.seed;
   return config;
 }
@@ -104,6 +110,9 @@ void say_plan(Session &session, const RingFlags &flags) {
               std::to_string(options.warmup) + " warm-up and " + std::to_string(options.repetitions) +
               " timed repetitions, " + (options.poll_progress ? "progress polled" : "progress not polled") +
               with_digits(", deadline %g s", options.deadline_s));
+  if (flags.checkpoint.asked_for()) {
+    session.say(planned_text(flags.checkpoint));
+  }
 }
 
 void say_row(Session &session, const ring::RingOptions &options, const ring::RingRun &run) {
@@ -140,6 +149,9 @@ void say_row(Session &session, const ring::RingOptions &options, const ring::Rin
                 (run.hidden_fraction >= 0.0
                      ? with_digits("%.1f %% of that hidden behind computing", 100.0 * run.hidden_fraction)
                      : std::string("not hidden: beside computing, ranks waited longer than that for each other")));
+  }
+  if (run.checkpoint) {
+    session.say("checkpoints: " + outcome_text(*run.checkpoint));
   }
   if (run.ranks_per_core > 1) {
     session.say(std::to_string(run.ranks_per_core) +
@@ -234,6 +246,11 @@ int run(Session &session, RingFlags &flags) {
   const memory::Limits limits = limits_of(flags.limits);
   memory::require_communication_within(limits, ring::largest_message(flags.options), "a message of the ring");
   const ring::RecoveredOptions recovered = ring::recover_memory(flags.options, limits);
+  if (flags.checkpoint.asked_for() && recovered.plan.configuration.batch_pieces > 1) {
+    throw problem::InvalidInput("--memory-limit divides the batch into " +
+                                std::to_string(recovered.plan.configuration.batch_pieces) +
+                                " runs and --checkpoint needs one; raise the limit or use more ranks");
+  }
   say_plan(session, flags);
   for (const memory::RecoveryStep &step : recovered.plan.steps) {
     session.say("  over --memory-limit: " + std::string(memory::name(step.action)) +
@@ -245,6 +262,9 @@ int run(Session &session, RingFlags &flags) {
   }
   if (!session.options.output.empty() && session.is_root()) {
     report::require_writable_folder(session.options.output);
+  }
+  if (flags.checkpoint.asked_for() && session.is_root()) {
+    report::require_writable_folder(flags.checkpoint.options.folder);
   }
   return on_members(session, flags, [&](ring::Communicator &members) {
     const ring::RecoveredRun result = ring::run_recovered(members, flags.options, recovered, limits);

@@ -137,8 +137,13 @@ void add_ring_flags(CLI::App &verb, RingFlags &flags) {
   add_schedule_flags(verb, flags);
   add_multihead_flags(verb, flags.multihead);
   add_message_flags(verb, flags);
-  verb.add_option("--repetitions", options.repetitions, "Timed repetitions")->capture_default_str();
-  verb.add_option("--warmup", options.warmup, "Repetitions before the timed ones")->capture_default_str();
+  add_checkpoint_flags(verb, flags.checkpoint);
+  verb.add_option("--repetitions", options.repetitions, "Timed repetitions")
+      ->each([&flags](const std::string &) { flags.repetitions_given = true; })
+      ->capture_default_str();
+  verb.add_option("--warmup", options.warmup, "Repetitions before the timed ones")
+      ->each([&flags](const std::string &) { flags.warmup_given = true; })
+      ->capture_default_str();
   verb.add_option("--threads", flags.threads, "Host threads a rank; 0 shares the cores among the ranks")
       ->capture_default_str();
   verb.add_flag("--no-messages-only", flags.no_messages_only,
@@ -177,6 +182,9 @@ void resolve(RingFlags &flags, std::int64_t ranks, std::uint64_t seed) {
   require_between("--warmup", options.warmup, 0, 1e6);
   require_between("--deadline", options.deadline_s, 1e-3, 1e9);
   require_between("--threads", flags.threads, 0, 4096);
+  const bool repeats =
+      (flags.repetitions_given && options.repetitions != 1) || (flags.warmup_given && options.warmup != 0);
+  resolve(flags.checkpoint, repeats, options);
   resolve_grid(flags, ranks);
   ring::validate(options);
   resolve(flags.multihead);

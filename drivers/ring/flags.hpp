@@ -7,6 +7,7 @@
 
 #include "drivers/limit_flags.hpp"
 #include "drivers/pattern_flags.hpp"
+#include "drivers/ring/checkpoint_flags.hpp"
 #include "drivers/ring/multihead_flags.hpp"
 #include "ring/ring_options.hpp"
 
@@ -22,6 +23,7 @@ struct RingFlags {
   LimitFlags limits;
   PatternFlags pattern;
   MultiheadFlags multihead;
+  CheckpointFlags checkpoint;
   std::int64_t ring_size = 0; ///< 0: all ranks of the job that the other levels leave
   std::int64_t kv_heads = 0;  ///< 0: as many as query heads
   std::string mask = "none";
@@ -38,6 +40,8 @@ struct RingFlags {
   std::string gathering = "nonblocking";
   std::vector<double> chunk_weights;
   int threads = 0;
+  bool repetitions_given = false;
+  bool warmup_given = false;
   bool no_polling = false;
   bool no_verify = false;
   bool no_messages_only = false;

@@ -113,20 +113,26 @@ void GridRank::exchange_results() {
   exchange_s_ += now_s() - begin_s;
 }
 
-void GridRank::run() {
+void GridRank::bring_inputs() {
   if (exchange_) {
     ring_->load();
   }
-  ring_->run();
+}
+
+void GridRank::bring_results() {
   if (exchange_) {
     exchange_results();
   }
 }
 
+void GridRank::run() {
+  bring_inputs();
+  ring_->run();
+  bring_results();
+}
+
 double GridRank::run_messages_only() {
-  if (exchange_) {
-    ring_->load();
-  }
+  bring_inputs();
   const double begin_s = now_s();
   ring_->run_messages_only();
   return now_s() - begin_s;

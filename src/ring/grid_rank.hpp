@@ -34,6 +34,9 @@ public:
   void run();
   /// The same messages without computing; seconds of the ring's part.
   double run_messages_only();
+  /// What run() does before and after the ring's steps: heads for tokens and back, nothing without a sequence level.
+  void bring_inputs();
+  void bring_results();
 
   RingRank &ring() { return *ring_; }
   const RingRank &ring() const { return *ring_; }

@@ -7,6 +7,7 @@
 
 #include "problem/invalid_input.hpp"
 #include "problem/words.hpp"
+#include "ring/checkpointed_run.hpp"
 
 namespace ringscale::ring {
 
@@ -60,6 +61,9 @@ void validate(const RingOptions &options) {
   const bool apart = problem.layout == schedule::MessageLayout::separate;
   require(options.kernel == memory::KernelKind::streamed || (plain && !apart),
           "kernel materialised goes with pattern dense, pass forward, moving key_value and packed messages only");
+  if (options.checkpoint != nullptr) {
+    validate_checkpoints(*options.checkpoint, options);
+  }
 }
 
 } // namespace ringscale::ring

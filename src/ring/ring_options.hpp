@@ -13,6 +13,8 @@
 
 namespace ringscale::ring {
 
+struct CheckpointOptions;
+
 /// online joins blocks by their log-sum-exp (right); per_chunk normalises each span alone and averages (a negative
 /// control, wrong wherever more than one span is met).
 enum class SoftmaxRule { online, per_chunk };
@@ -47,8 +49,9 @@ struct RingOptions {
   bool poison_buffers = false; ///< fills every buffer with NaN when it falls free, so that stale data is seen
   std::uint64_t seed = 1;
   TensorOrigin origin;
-  memory::BufferPool *pool = nullptr; ///< where buffers come from; null: allocated for the run. Not owned
-  Fault fault;                        ///< tests only
+  memory::BufferPool *pool = nullptr;            ///< where buffers come from; null: allocated for the run. Not owned
+  const CheckpointOptions *checkpoint = nullptr; ///< null: none are written. Not owned
+  Fault fault;                                   ///< tests only
 };
 
 /// The grid of a run: options.grid, or a plain ring of problem.ring_size.

@@ -118,6 +118,7 @@ const RingRank::Buffer &RingRank::result_of(const schedule::Meeting &meeting) co
 void RingRank::begin(bool check_payloads) {
   check_payloads_ = check_payloads;
   times_ = {};
+  steps_done_ = 0;
   std::fill(times_met_.begin(), times_met_.end(), 0);
   std::fill(last_use_.begin(), last_use_.end(), -1);
   if (options_.poison_buffers) {

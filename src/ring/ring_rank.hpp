@@ -17,6 +17,9 @@
 
 namespace ringscale::ring {
 
+struct Checkpoint;
+struct RankState;
+
 /// Seconds one rank spent in one repetition.
 struct RankTimes {
   double compute_s = 0.0; ///< in attention kernels
@@ -67,6 +70,16 @@ public:
   /// Steps of the plan, the last one for results only.
   std::int64_t plan_steps() const { return static_cast<std::int64_t>(plan_.steps.size()); }
 
+  /// Steps of the repetition that are done.
+  std::int64_t steps_done() const { return steps_done_; }
+  /// Whether none of its messages travels. Those of a double ring's outer hops take several steps.
+  bool quiet() const { return travelling_.empty(); }
+  /// What the steps not done need, nothing else: between two steps, when quiet. Throws std::logic_error elsewhere.
+  RankState state() const;
+  /// Takes the state of a rank with the same options, after begin and in place of load and of the steps done; the next
+  /// step is checkpoint.step. Throws InvalidInput when a section is missing or has another size.
+  void restore_state(const Checkpoint &checkpoint);
+
   const RankTimes &times() const { return times_; }
   const schedule::RingPlan &plan() const { return plan_; }
   /// What was wrong with the blocks and results met, over all repetitions so far; empty when nothing was.
@@ -92,6 +105,17 @@ private:
     std::int64_t until_step = 0;
     Ticket ticket = 0;
   };
+
+  /// A part of the state: the first bytes of a buffer.
+  struct NeededBuffer {
+    std::string name;
+    const memory::TrackedBuffer<kernels::MemorySpace> *buffer = nullptr;
+    std::int64_t bytes = 0;
+  };
+  std::vector<NeededBuffer> needed_buffers() const;
+  /// Whose block or result of a buffer the steps not done read before another one takes its place; -1: none.
+  std::int64_t block_still_needed(std::int64_t buffer) const;
+  std::int64_t result_still_needed(std::int64_t buffer) const;
 
   /// Uninitialised memory of a purpose, from the pool where there is one.
   Buffer take(memory::Ledger &ledger, memory::Purpose purpose, const char *label, std::int64_t bytes) const;
@@ -149,6 +173,7 @@ private:
   MeetingKernels kernels_;
 
   bool check_payloads_ = false;
+  std::int64_t steps_done_ = 0;
   std::vector<Travelling> travelling_;
   std::vector<std::int64_t> last_use_; ///< of the block buffers in the current repetition
   std::vector<std::int64_t> times_met_;

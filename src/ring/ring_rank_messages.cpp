@@ -141,6 +141,7 @@ void RingRank::finish(std::int64_t step) {
   if (options_.poison_buffers) {
     poison_free_buffers(step);
   }
+  steps_done_ = step + 1;
 }
 
 void RingRank::take_blocks(const RankStep &plan, std::int64_t step) {

@@ -64,16 +64,10 @@ private:
   std::vector<std::unique_ptr<StagedTransport>> staged_;
 };
 
-/// Times one repetition and appends the slowest rank's numbers.
-void timed_pass(const Communicator &communicator, GridRank &rank, RingRun &run) {
-  rank.begin(false);
-  communicator.barrier("before a timed repetition");
-  const double begin_s = now_s();
-  rank.run();
-  const double time_s = now_s() - begin_s;
-  const RankTimes &times = rank.ring().times();
-  const std::array<double, 5> mine{time_s, times.compute_s, times.exposed_communication_s, times.merge_s,
-                                   rank.exchange_s()};
+/// Appends the numbers of the rank whose repetition took longest.
+void add_slowest(const Communicator &communicator, double time_s, double exchange_s, const RankTimes &times,
+                 RingRun &run) {
+  const std::array<double, 5> mine{time_s, times.compute_s, times.exposed_communication_s, times.merge_s, exchange_s};
   const std::vector<double> all = communicator.all_gather(mine);
   std::size_t slowest = 0;
   for (std::size_t place = mine.size(); place < all.size(); place += mine.size()) {
@@ -84,6 +78,13 @@ void timed_pass(const Communicator &communicator, GridRank &rank, RingRun &run) 
   run.exposed_communication_samples_s.push_back(all[slowest + 2]);
   run.merge_samples_s.push_back(all[slowest + 3]);
   run.exchange_samples_s.push_back(all[slowest + 4]);
+}
+
+void timed_pass(const Communicator &communicator, GridRank &rank, RingRun &run) {
+  rank.begin(false);
+  communicator.barrier("before a timed repetition");
+  const double time_s = time_once([&] { rank.run(); });
+  add_slowest(communicator, time_s, rank.exchange_s(), rank.ring().times(), run);
 }
 
 void time_messages(const Communicator &communicator, GridRank &rank, int repetitions, RingRun &run) {
@@ -191,6 +192,19 @@ bool repeat(const Communicator &communicator, const RingOptions &options, GridRa
   return communicator.all(agree);
 }
 
+/// The one repetition of a checkpointed run, checked where the options say so.
+void repeat_with_checkpoints(const Communicator &communicator, const RingOptions &options, GridRank &rank,
+                             RingRun &run) {
+  const CheckpointedPass pass = run_with_checkpoints(communicator, options, *options.checkpoint, rank);
+  run.checkpoint = pass.report;
+  add_slowest(communicator, pass.time_s, pass.exchange_s, rank.ring().times(), run);
+  run.compute_s = run.compute_samples_s.front();
+  run.exposed_communication_s = run.exposed_communication_samples_s.front();
+  run.blocks_once = communicator.all(rank.ring().met_every_block_once());
+  run.output_checksum = communicator.sum(rank.ring().result_checksum());
+  run.exchanged_bytes = communicator.max(pass.exchanged_bytes);
+}
+
 void judge(const RingOptions &options, bool repetitions_agree, RingRun &run) {
   const auto over = [&](double error, double bound, const char *what) {
     if (!(error <= bound)) {
@@ -255,12 +269,21 @@ RingRun run_ring(Communicator &communicator, const RingOptions &options) {
   }
   GridRank rank(options, communicator.rank(), messages.ring(), messages.sequence(), ledger,
                 [&forward](float *output, float *log_sum_exp) { forward.copy_to(output, log_sum_exp); });
-  const bool agree = repeat(communicator, options, rank, run);
+  bool agree = true;
+  if (options.checkpoint != nullptr) {
+    repeat_with_checkpoints(communicator, options, rank, run);
+  } else {
+    agree = repeat(communicator, options, rank, run);
+  }
   count_messages(communicator, options, rank, run);
   run.hidden_fraction = hidden_fraction(run);
   gather_memory(communicator, options, ledger, run);
   gather_complaints(communicator, rank.ring(), run);
   run.transport = messages.ring().counters();
+  if (run.checkpoint && run.checkpoint->stopped_after_step) {
+    run.reasons.push_back("stopped after step " + std::to_string(*run.checkpoint->stopped_after_step) + ", as asked");
+    return run;
+  }
   if (backward) {
     verify_gradients(communicator, options, rank, forward, run);
   } else {

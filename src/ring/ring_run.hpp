@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "memory/closed_form.hpp"
 #include "problem/error_bound.hpp"
+#include "ring/checkpointed_run.hpp"
 #include "ring/communicator.hpp"
 #include "ring/ring_options.hpp"
 #include "ring/transport.hpp"
@@ -55,9 +57,10 @@ struct RingRun {
   std::int64_t hop_bytes = 0; ///< the buffer of one hop, header included
   std::int64_t result_hops = 0;
   std::int64_t result_hop_bytes = 0;
-  std::int64_t all_hops = 0;        ///< block messages of all ranks together
-  std::int64_t exchanged_bytes = 0; ///< heads for tokens, sent by the rank with the most in one repetition
-  TransportCounters transport;      ///< of the first rank's ring, over all passes
+  std::int64_t all_hops = 0;                  ///< block messages of all ranks together
+  std::int64_t exchanged_bytes = 0;           ///< heads for tokens, sent by the rank with the most in one repetition
+  std::optional<CheckpointReport> checkpoint; ///< of a checkpointed run
+  TransportCounters transport;                ///< of the first rank's ring, over all passes
   int ranks_per_core = 1;
   int threads_per_rank = 1;
   bool poll_progress = true;
@@ -67,9 +70,10 @@ struct RingRun {
 };
 
 /// Runs ring attention on synthetic data over all ranks of `communicator`, whose size must be that of the process grid,
-/// and checks the result. A backward pass is timed alone, after one checked forward pass. Collective. Throws
-/// InvalidInput for bad options, MpiFailure when MPI fails; ends the job with code 124 when a peer is silent for longer
-/// than the deadline.
+/// and checks the result. A backward pass is timed alone, after one checked forward pass. With options.checkpoint the
+/// one repetition is both timed and checked, and times are those of all jobs that did a part of it; counters are this
+/// job's. Collective. Throws InvalidInput for bad options, MpiFailure when MPI fails; ends the job with code 124 when a
+/// peer is silent for longer than the deadline.
 RingRun run_ring(Communicator &communicator, const RingOptions &options);
 
 /// What the kernels of this build add to plain tensors, for the share of any rank of the grid.

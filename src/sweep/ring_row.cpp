@@ -102,6 +102,9 @@ Json ring_row(const std::string &point, const ring::RingOptions &options, const 
   row["index_list_bytes"] = run.index_list_bytes;
   row["peak_rss_bytes"] = run.peak_rss_bytes;
   row["transport"] = transport_fields(run.transport);
+  if (run.checkpoint) {
+    row["checkpoint"] = checkpoint_fields(*run.checkpoint);
+  }
   row["progress"] = run.poll_progress ? "polled" : "unpolled";
   row["ranks_per_core"] = run.ranks_per_core;
   row["threads_per_rank"] = run.threads_per_rank;

@@ -103,4 +103,18 @@ void add_recovery_fields(Json &row, const ring::RecoveredRun &run) {
   row["buffer_pool"] = pool;
 }
 
+Json checkpoint_fields(const ring::CheckpointReport &checkpoint) {
+  Json object = Json::object();
+  object["written"] = checkpoint.write_samples_s.size();
+  object["bytes"] = checkpoint.bytes;
+  object["write_samples_s"] = checkpoint.write_samples_s;
+  object["step_samples_s"] = checkpoint.step_samples_s;
+  object["resumed_from_step"] = checkpoint.resumed_from_step ? Json(*checkpoint.resumed_from_step) : Json(nullptr);
+  object["every_steps"] = checkpoint.every_steps > 0 ? Json(checkpoint.every_steps) : Json(nullptr);
+  object["mtbf_s"] = checkpoint.mtbf_s > 0.0 ? Json(checkpoint.mtbf_s) : Json(nullptr);
+  object["young_interval_s"] = finite_or_null(checkpoint.young_interval_s);
+  object["daly_interval_s"] = finite_or_null(checkpoint.daly_interval_s);
+  return object;
+}
+
 } // namespace ringscale::sweep

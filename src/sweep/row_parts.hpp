@@ -34,4 +34,7 @@ void add_schedule_fields(report::Json &row, const schedule::RingProblem &problem
 /// What a run gave up for its memory limit, and the counters of the pool that its buffers came from.
 void add_recovery_fields(report::Json &row, const ring::RecoveredRun &run);
 
+/// What checkpoints did to a run and cost it.
+report::Json checkpoint_fields(const ring::CheckpointReport &checkpoint);
+
 } // namespace ringscale::sweep

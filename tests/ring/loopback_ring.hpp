@@ -42,22 +42,35 @@ public:
   }
 
   void pass() {
-    for (const auto &rank : ranks_) {
-      rank->begin(true);
-      rank->load();
-    }
-    for (std::int64_t step = 0; step < ranks_.front()->plan_steps(); ++step) {
-      for (const auto &rank : ranks_) {
-        rank->start(step);
-      }
-      for (const auto &rank : ranks_) {
-        rank->compute(step);
-      }
-      for (const auto &rank : ranks_) {
-        rank->finish(step);
-      }
+    begin();
+    load();
+    for (std::int64_t step = 0; step < plan_steps(); ++step) {
+      take_step(step);
     }
   }
+
+  void begin() {
+    for (const auto &rank : ranks_) {
+      rank->begin(true);
+    }
+  }
+  void load() {
+    for (const auto &rank : ranks_) {
+      rank->load();
+    }
+  }
+  void take_step(std::int64_t step) {
+    for (const auto &rank : ranks_) {
+      rank->start(step);
+    }
+    for (const auto &rank : ranks_) {
+      rank->compute(step);
+    }
+    for (const auto &rank : ranks_) {
+      rank->finish(step);
+    }
+  }
+  std::int64_t plan_steps() const { return ranks_.front()->plan_steps(); }
 
   RowCheck check(std::int64_t rank) const {
     return check_rows(options_, rank, queries_of(options_.problem, rank), this->rank(rank).output(),
@@ -70,6 +83,7 @@ public:
                                  reference, reference.joint_rows(), mine.query_gradient(), mine.key_gradient(),
                                  mine.value_gradient());
   }
+  RingRank &rank(std::int64_t rank) { return *ranks_[static_cast<std::size_t>(rank)]; }
   const RingRank &rank(std::int64_t rank) const { return *ranks_[static_cast<std::size_t>(rank)]; }
   const memory::Ledger &ledger(std::int64_t rank) const { return *ledgers_[static_cast<std::size_t>(rank)]; }
 
