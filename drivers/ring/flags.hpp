@@ -22,8 +22,8 @@ struct RingFlags {
   ring::RingOptions options;
   LimitFlags limits;
   PatternFlags pattern;
-  CheckpointFlags checkpoint;
   MultiheadFlags multihead;
+  CheckpointFlags checkpoint;
   std::int64_t ring_size = 0; ///< 0: all ranks of the job that the other levels leave
   std::int64_t kv_heads = 0;  ///< 0: as many as query heads
   std::string mask = "none";
