@@ -2,6 +2,7 @@
 #include "ring/meeting.hpp"
 
 #include <algorithm>
+#include <stdexcept>
 
 #include "kernels/attention_backward.hpp"
 #include "kernels/attention_materialised.hpp"
@@ -22,7 +23,8 @@ using schedule::RingProblem;
 
 namespace {
 
-constexpr const float *no_data = nullptr; // of shapes that only sizes are asked of
+/// Of tensors that only sizes are asked of. Kokkos counts a view of a null pointer as empty whatever its extents.
+float no_data[1];
 
 bool is_backward(const RingProblem &problem) { return problem.pass == schedule::Pass::backward; }
 
@@ -40,8 +42,8 @@ std::int64_t backward_workspace(const RingProblem &problem) {
         const TokenSpan &key = keys.span(pair / queries.span_count());
         const std::int64_t rows = std::min(query.count, backward_slice_rows(attention, key.count, space.concurrency()));
         kernels::BackwardBlock block;
-        block.query = rows_of_one_entry<kernels::ConstTensor4>(no_data, rows, attention.query_heads, attention);
-        block.key = rows_of_one_entry<kernels::ConstTensor4>(no_data, key.count, attention.kv_heads, attention);
+        block.query = rows_of_one_entry<kernels::ConstTensor4>(&no_data[0], rows, attention.query_heads, attention);
+        block.key = rows_of_one_entry<kernels::ConstTensor4>(&no_data[0], key.count, attention.kv_heads, attention);
         block.value = block.key;
         block.output_gradient = block.query;
         most = std::max(most, kernels::attention_backward_workspace_elements(space, block));
@@ -63,12 +65,12 @@ std::int64_t dilated_workspace(const RingProblem &problem) {
         const TokenSpan &query = queries.span(pair % queries.span_count());
         const TokenSpan &key = keys.span(pair / queries.span_count());
         kernels::DilatedAttention block;
-        block.query = rows_of_one_entry<kernels::ConstTensor4>(no_data, query.count, attention.query_heads, attention);
-        block.key = rows_of_one_entry<kernels::ConstTensor4>(no_data, key.count, attention.kv_heads, attention);
+        block.query =
+            rows_of_one_entry<kernels::ConstTensor4>(&no_data[0], query.count, attention.query_heads, attention);
+        block.key = rows_of_one_entry<kernels::ConstTensor4>(&no_data[0], key.count, attention.kv_heads, attention);
         block.value = block.key;
-        block.output = rows_of_one_entry<kernels::Tensor4>(static_cast<float *>(nullptr), query.count,
-                                                           attention.query_heads, attention);
-        block.log_sum_exp = kernels::Tensor3(nullptr, 1, static_cast<std::size_t>(query.count),
+        block.output = rows_of_one_entry<kernels::Tensor4>(&no_data[0], query.count, attention.query_heads, attention);
+        block.log_sum_exp = kernels::Tensor3(&no_data[0], 1, static_cast<std::size_t>(query.count),
                                              static_cast<std::size_t>(attention.query_heads));
         block.dilation = dilation_of(problem);
         block.query_origin = query.begin;
@@ -235,6 +237,10 @@ void MeetingKernels::dense_backward(const BackwardMeeting &meeting, const SpanPa
       kernels::BackwardBlock block = backward_block(meeting, query_rows, key_rows, attention);
       block.admission = {attention.mask == problem::Mask::causal, slice.begin, slice.stride, pair.keys.begin,
                          pair.keys.stride};
+      const std::int64_t needed = kernels::attention_backward_workspace_elements(space_, block);
+      if (needed * static_cast<std::int64_t>(sizeof(float)) > workspace_.bytes()) {
+        throw std::logic_error("the workspace of a backward meeting is too small");
+      }
       kernels::attention_backward(space_, block, workspace_.as<float>());
       space_.fence("ringscale::ring: backward slice computed");
       poll();

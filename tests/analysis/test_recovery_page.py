@@ -15,6 +15,7 @@ PAGE = definitions.read(FILE)
 def test_the_page_has_its_rules():
     assert len(PAGE) >= 30
     assert {entry.section for entry in PAGE} == {"Limits", "The pool of buffers", "When memory is not enough", "Checkpoints",
+                                                 "A ring that is gone on with",
                                                  "A rank that dies", "Threads"}
 
 
