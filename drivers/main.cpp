@@ -18,6 +18,13 @@ int report_usage_error(const CLI::App &program, const CLI::ParseError &error) {
     where += " " + verb->get_name();
   }
   std::string what = error.what();
+  // A mistyped flag would otherwise be answered with the one that it was meant to be and now misses.
+  for (const std::string &unread : program.remaining(true)) {
+    if (dynamic_cast<const CLI::RequiredError *>(&error) != nullptr && unread.starts_with("--")) {
+      what = "there is no flag " + unread;
+      break;
+    }
+  }
   if (const auto unread = program.remaining(); program.get_subcommands().empty() && !unread.empty()) {
     what = "there is no verb '" + unread.front() + "'";
   }

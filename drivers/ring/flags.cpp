@@ -102,6 +102,18 @@ void add_message_flags(CLI::App &verb, RingFlags &flags) {
   add_limit_flags(verb, flags.limits, {LimitFlag::communication, LimitFlag::memory});
 }
 
+/// Ulysses is a ring of one with a sequence level, so it is a word of this flag and no schedule.
+schedule::Schedule parse_schedule_flag(const std::string &word) {
+  if (word == "ulysses") {
+    return schedule::Schedule::ring;
+  }
+  try {
+    return schedule::parse_schedule(word);
+  } catch (const problem::InvalidInput &error) {
+    throw problem::InvalidInput(std::string(error.what()) + ", or ulysses");
+  }
+}
+
 void resolve_grid(RingFlags &flags, std::int64_t ranks) {
   ring::RingOptions &options = flags.options;
   schedule::ProcessGrid &grid = options.grid;
@@ -160,7 +172,7 @@ void resolve(RingFlags &flags, std::int64_t ranks, std::uint64_t seed) {
   attention.dtype = problem::parse_dtype(flags.dtype);
   ring::require_supported(attention.dtype);
   problem.placement = schedule::parse_placement(flags.placement);
-  problem.schedule = flags.schedule == "ulysses" ? schedule::Schedule::ring : schedule::parse_schedule(flags.schedule);
+  problem.schedule = parse_schedule_flag(flags.schedule);
   problem.moving = schedule::parse_moving(flags.moving);
   problem.pass = schedule::parse_pass(flags.pass);
   problem.hops = schedule::parse_hops(flags.hops);

@@ -36,6 +36,8 @@ COMMAND_LINES = [
     ("unknown kernel", [*RING, "--kernel", "popcorn"], ["kernel", "popcorn", "materialised"]),
     ("unknown dtype", [*RING, "--dtype", "half"], ["dtype", "half", "bfloat16", "float8_e4m3"]),
     ("dtype that the ring does not compute in", [*RING, "--dtype", "bfloat16"], ["dtype", "bfloat16", "float32"]),
+    ("ring: unknown schedule", [*RING, "--schedule", "spiral"], ["schedule", "spiral", "double_ring", "ulysses"]),
+    ("ring: a mistyped flag in place of a required one", ["ring", "--tokns", "64"], ["--tokns"]),
     ("ring: unknown layer", [*RING, "--layer", "spiral"], ["layer", "spiral", "multihead"]),
     ("ring: embed_dim without a layer", [*RING, "--embed-dim", "32"], ["--embed-dim", "no effect", "--layer"]),
     ("ring: bucket without a layer", [*RING, "--gradient-bucket", "1MB"], ["--gradient-bucket", "no effect"]),

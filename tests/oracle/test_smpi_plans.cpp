@@ -8,9 +8,9 @@
 #include <map>
 #include <string>
 
-#include "problem/counter_random.hpp"
 #include "simulator/simulation.hpp"
 #include "tests/oracle/smpi_replay.hpp"
+#include "tests/simulator/draw.hpp"
 #include "tests/simulator/example_machines.hpp"
 
 namespace ringscale::simulator {
@@ -25,24 +25,12 @@ using schedule::Pass;
 using schedule::Placement;
 using schedule::RingProblem;
 using schedule::Schedule;
+using simulator_tests::Draw;
 using simulator_tests::number;
 using simulator_tests::ring_options;
 using simulator_tests::simple_machine;
 
-class Draw {
-public:
-  explicit Draw(std::uint64_t seed) : seed_(seed) {}
-  std::int64_t below(std::int64_t bound) {
-    return static_cast<std::int64_t>(problem::random_bits(seed_, 0x736D7069U, counter_++) %
-                                     static_cast<std::uint64_t>(bound));
-  }
-  double between(double low, double high) { return low + (high - low) * static_cast<double>(below(1000)) / 1000.0; }
-  bool coin() { return below(2) == 1; }
-
-private:
-  std::uint64_t seed_;
-  std::uint64_t counter_ = 0;
-};
+constexpr std::uint64_t draw_stream = 0x736D7069U;
 
 machine::Machine random_machine(Draw &draw, std::int64_t node) {
   machine::Machine machine = simple_machine(1e-6, draw.between(0.0, 2e-3), draw.between(2e6, 2e7));
@@ -109,7 +97,7 @@ TEST(SmpiPlans, RandomRingsAgree) {
   std::map<std::string, int> replayed;
   double worst = 0.0;
   for (std::uint64_t seed = 0; seed < 90; ++seed) {
-    Draw draw(seed);
+    Draw draw(seed, draw_stream);
     const SimulationOptions options = random_ring(draw);
     const machine::Machine machine = random_machine(draw, options.problem.inner_ring_size);
     const double expected_s = replayed_s(machine, options);

@@ -5,10 +5,10 @@
 #include <functional>
 #include <string>
 
-#include "problem/counter_random.hpp"
 #include "problem/invalid_input.hpp"
 #include "simulator/engines.hpp"
 #include "simulator/plan_engine.hpp"
+#include "tests/simulator/draw.hpp"
 #include "tests/simulator/example_machines.hpp"
 
 namespace ringscale::simulator {
@@ -22,25 +22,12 @@ using schedule::Placement;
 using schedule::RingPlan;
 using schedule::RingProblem;
 using schedule::Schedule;
+using simulator_tests::Draw;
 using simulator_tests::number;
 using simulator_tests::ring_options;
 using simulator_tests::simple_machine;
 
-/// Numbers of one case, from a counter-based generator.
-class Draw {
-public:
-  explicit Draw(std::uint64_t seed) : seed_(seed) {}
-  std::int64_t below(std::int64_t bound) {
-    return static_cast<std::int64_t>(problem::random_bits(seed_, 0x706C616EU, counter_++) %
-                                     static_cast<std::uint64_t>(bound));
-  }
-  double between(double low, double high) { return low + (high - low) * static_cast<double>(below(1000)) / 1000.0; }
-  bool coin() { return below(2) == 1; }
-
-private:
-  std::uint64_t seed_;
-  std::uint64_t counter_ = 0;
-};
+constexpr std::uint64_t draw_stream = 0x706C616EU;
 
 machine::Machine random_machine(Draw &draw) {
   machine::Machine machine = simple_machine(1e-9, draw.between(0.0, 1e-5), draw.between(1e8, 1e10));
@@ -94,7 +81,7 @@ std::vector<std::int64_t> plan_ticks(const machine::Machine &machine, const Simu
 
 TEST(PlanEngine, EqualsThePlainEngineToTheLastBitOnRandomMachines) {
   for (std::uint64_t seed = 0; seed < 300; ++seed) {
-    Draw draw(seed);
+    Draw draw(seed, draw_stream);
     const machine::Machine machine = random_machine(draw);
     SimulationOptions options = random_options(draw, 40);
     options.problem.schedule = draw.below(8) == 0 ? Schedule::local_only : Schedule::ring;
@@ -105,7 +92,7 @@ TEST(PlanEngine, EqualsThePlainEngineToTheLastBitOnRandomMachines) {
 }
 
 TEST(PlanEngine, EqualsThePlainEngineOnALargeRing) {
-  Draw draw(7);
+  Draw draw(7, draw_stream);
   machine::Machine machine = random_machine(draw);
   machine.core_sharing = {};
   SimulationOptions options = ring_options(1025, 64, Mask::causal, Placement::zigzag);
@@ -117,7 +104,7 @@ TEST(PlanEngine, EqualsThePlainEngineOnALargeRing) {
 }
 
 TEST(PlanEngineControl, AnotherSeedOrCostIsSeenByTheComparison) {
-  Draw draw(11);
+  Draw draw(11, draw_stream);
   const machine::Machine machine = random_machine(draw);
   SimulationOptions options = ring_options(16, 64);
   options.jitter = 0.1;
@@ -182,7 +169,7 @@ std::string label(const RingProblem &problem, std::uint64_t seed) {
 
 TEST(PlanEngine, StreamedStepsEqualWholePlans) {
   for (std::uint64_t seed = 0; seed < 500; ++seed) {
-    Draw draw(1000 + seed);
+    Draw draw(1000 + seed, draw_stream);
     const machine::Machine machine = random_machine(draw);
     const SimulationOptions options = random_schedule(draw);
     const PlanCosts costs(machine, options);
