@@ -60,6 +60,7 @@ public:
     attention.head_dim = plan_.head_dims.front();
     ring::RingOptions plain;
     plain.problem.attention = attention;
+    plain.problem.attention.tokens = 1; // the scratch of the streamed kernel does not depend on them
     const memory::KernelFootprint footprint = ring::kernel_footprint(plain);
     raw_.footprint = {footprint.key_tile_tokens, footprint.workspace_bytes};
     measure_on_root();
