@@ -85,6 +85,7 @@ void add_calibrate_verb(CLI::App &program, Session &session);
 void add_simulate_verb(CLI::App &program, Session &session);
 void add_sweep_verb(CLI::App &program, Session &session);
 void add_check_verb(CLI::App &program, Session &session);
+void add_validate_verb(CLI::App &program, Session &session);
 void add_info_verb(CLI::App &program, Session &session);
 
 } // namespace ringscale::drivers
