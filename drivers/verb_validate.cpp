@@ -7,7 +7,7 @@
 #include "drivers/session.hpp"
 #include "drivers/validate/measured.hpp"
 #include "drivers/validate/published.hpp"
-#include "problem/attention_problem.hpp"
+#include "problem/invalid_input.hpp"
 
 namespace ringscale::drivers {
 
