@@ -20,7 +20,7 @@ struct ValidateFlags {
 
 int run(Session &session, const ValidateFlags &flags) {
   if (flags.measured.measured != flags.published.files.empty()) {
-    throw InvalidInput("validate needs one of --published FILE and --measured");
+    throw problem::InvalidInput("validate needs one of --published FILE and --measured");
   }
   return flags.measured.measured ? run_measured(session, flags.measured) : run_published(session, flags.published);
 }
