@@ -99,8 +99,8 @@ public:
             std::ofstream file)
       : costs_(costs), options_(options), units_per_s_(units_per_s), rank_(rank), file_(std::move(file)) {}
 
-  void write(Routes &routes) {
-    const schedule::RingPlan plan = schedule::ring_plan(costs_.problem(), rank_);
+  void write(const schedule::LastSteps &last_steps, Routes &routes) {
+    const schedule::RingPlan plan = schedule::ring_plan(costs_.problem(), last_steps, rank_);
     const auto last = static_cast<std::int64_t>(plan.steps.size()) - 1;
     file_ << rank_ << " init\n";
     for (std::int64_t step = 0; step <= last; ++step) {
@@ -274,10 +274,11 @@ std::string write_smpi_trace(const machine::Machine &machine, const SimulationOp
     units_per_s = 0.0;
   }
   Routes routes;
+  const schedule::LastSteps last_steps(options.problem);
   std::ofstream list = open_new(folder / "traces.txt");
   for (std::int64_t rank = 0; rank < ring_size; ++rank) {
     const std::filesystem::path file = folder / ("rank-" + std::to_string(rank) + ".txt");
-    RankTrace(costs, options, units_per_s, rank, open_new(file)).write(routes);
+    RankTrace(costs, options, units_per_s, rank, open_new(file)).write(last_steps, routes);
     list << std::filesystem::absolute(file).string() << "\n";
   }
   write_hosts(ring_size, folder);

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -33,23 +34,26 @@ struct FatTree {
   }
 };
 
+inline constexpr const char *platform_head = "<?xml version='1.0'?>\n<!DOCTYPE platform SYSTEM "
+                                             "\"https://simgrid.org/simgrid.dtd\">\n<platform version=\"4.1\">\n";
+
+/// "16,16,4".
+inline std::string joined(const std::vector<std::int64_t> &numbers) {
+  std::ostringstream text;
+  for (std::size_t index = 0; index < numbers.size(); ++index) {
+    text << (index == 0 ? "" : ",") << numbers[index];
+  }
+  return text.str();
+}
+
 /// SimGrid's own fat tree with its destination-modulo-k routing.
 inline std::string platform_of(const FatTree &tree) {
-  const auto list = [](const std::vector<std::int64_t> &numbers) {
-    std::string text;
-    for (const std::int64_t value : numbers) {
-      text += (text.empty() ? "" : ",") + std::to_string(value);
-    }
-    return text;
-  };
-  const std::vector<std::int64_t> single(tree.down.size(), 1);
-  return "<?xml version='1.0'?>\n<!DOCTYPE platform SYSTEM \"https://simgrid.org/simgrid.dtd\">\n<platform "
-         "version=\"4.1\">\n"
-         "<cluster id=\"tree\" prefix=\"h\" suffix=\"\" radical=\"0-" +
-         std::to_string(tree.hosts() - 1) + "\" speed=\"1e9f\" bw=\"" + exact(tree.bandwidth_bytes_per_s) +
-         "Bps\" lat=\"" + exact(tree.latency_s) + "s\" topology=\"FAT_TREE\" topo_parameters=\"" +
-         std::to_string(tree.down.size()) + ";" + list(tree.down) + ";" + list(tree.up) + ";" + list(single) +
-         "\"/>\n</platform>\n";
+  std::ostringstream text;
+  text << platform_head << "<cluster id=\"tree\" prefix=\"h\" suffix=\"\" radical=\"0-" << tree.hosts() - 1
+       << "\" speed=\"1e9f\" bw=\"" << exact(tree.bandwidth_bytes_per_s) << "Bps\" lat=\"" << exact(tree.latency_s)
+       << "s\" topology=\"FAT_TREE\" topo_parameters=\"" << tree.down.size() << ";" << joined(tree.down) << ";"
+       << joined(tree.up) << ";" << joined(std::vector<std::int64_t>(tree.down.size(), 1)) << "\"/>\n</platform>\n";
+  return text.str();
 }
 
 /// What a machine file says of that tree: two cables within a switch, four by way of the next level, and so on. A ring
@@ -76,38 +80,37 @@ inline machine::Machine machine_of(const FatTree &tree, double pair_s) {
 /// routes of a double ring (device to the next one of its node, device to its like in the next node), nothing else.
 inline std::string platform_of_nodes(std::int64_t nodes, std::int64_t node_devices, double inside_bytes_per_s,
                                      double inside_latency_s, double card_bytes_per_s, double card_latency_s) {
-  std::string text = "<?xml version='1.0'?>\n<!DOCTYPE platform SYSTEM \"https://simgrid.org/simgrid.dtd\">\n"
-                     "<platform version=\"4.1\">\n<zone id=\"nodes\" routing=\"Full\">\n";
-  std::string links;
-  std::string routes;
-  const auto link = [&](const std::string &name, double bandwidth, double latency) {
-    links +=
-        "<link id=\"" + name + "\" bandwidth=\"" + exact(bandwidth) + "Bps\" latency=\"" + exact(latency) + "s\"/>\n";
+  std::ostringstream hosts;
+  std::ostringstream links;
+  std::ostringstream routes;
+  const auto link = [&](const char *name, std::int64_t number, double bandwidth, double latency) {
+    links << "<link id=\"" << name << number << "\" bandwidth=\"" << exact(bandwidth) << "Bps\" latency=\""
+          << exact(latency) << "s\"/>\n";
   };
-  const auto route = [&](std::int64_t from, std::int64_t to, const std::string &first, const std::string &second) {
-    routes += "<route src=\"h" + std::to_string(from) + "\" dst=\"h" + std::to_string(to) +
-              "\" symmetrical=\"NO\"><link_ctn id=\"" + first + "\"/><link_ctn id=\"" + second + "\"/></route>\n";
+  const auto route = [&](std::int64_t from, std::int64_t to, const char *way, std::int64_t first, std::int64_t second) {
+    routes << "<route src=\"h" << from << "\" dst=\"h" << to << "\" symmetrical=\"NO\"><link_ctn id=\"" << way << "out"
+           << first << "\"/><link_ctn id=\"" << way << "in" << second << "\"/></route>\n";
   };
   for (std::int64_t node = 0; node < nodes; ++node) {
-    link("card_out" + std::to_string(node), card_bytes_per_s, card_latency_s / 2);
-    link("card_in" + std::to_string(node), card_bytes_per_s, card_latency_s / 2);
+    link("card_out", node, card_bytes_per_s, card_latency_s / 2);
+    link("card_in", node, card_bytes_per_s, card_latency_s / 2);
     for (std::int64_t device = 0; device < node_devices; ++device) {
       const std::int64_t rank = node * node_devices + device;
-      text += "<host id=\"h" + std::to_string(rank) + "\" speed=\"1e9f\"/>\n";
-      link("out" + std::to_string(rank), inside_bytes_per_s, inside_latency_s / 2);
-      link("in" + std::to_string(rank), inside_bytes_per_s, inside_latency_s / 2);
+      hosts << "<host id=\"h" << rank << "\" speed=\"1e9f\"/>\n";
+      link("device_out", rank, inside_bytes_per_s, inside_latency_s / 2);
+      link("device_in", rank, inside_bytes_per_s, inside_latency_s / 2);
       const std::int64_t neighbour = node * node_devices + (device + 1) % node_devices;
       const std::int64_t next_node = (node + 1) % nodes;
       if (node_devices > 1) {
-        route(rank, neighbour, "out" + std::to_string(rank), "in" + std::to_string(neighbour));
+        route(rank, neighbour, "device_", rank, neighbour);
       }
       if (nodes > 1) {
-        route(rank, next_node * node_devices + device, "card_out" + std::to_string(node),
-              "card_in" + std::to_string(next_node));
+        route(rank, next_node * node_devices + device, "card_", node, next_node);
       }
     }
   }
-  return text + links + routes + "</zone>\n</platform>\n";
+  return platform_head + std::string("<zone id=\"nodes\" routing=\"Full\">\n") + hosts.str() + links.str() +
+         routes.str() + "</zone>\n</platform>\n";
 }
 
 } // namespace ringscale::oracle_tests
