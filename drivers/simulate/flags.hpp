@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "drivers/pattern_flags.hpp"
+#include "simulator/simulation.hpp"
+
+namespace CLI {
+class App;
+}
+
+namespace ringscale::drivers {
+
+/// Flags of `simulate` as typed; resolve() fills `options` from them.
+struct SimulateFlags {
+  std::string machine;
+  std::int64_t ring_size = 1;
+  std::int64_t chunk_tokens = 0;
+  std::int64_t tokens = 0;
+  std::int64_t kv_heads = 0;
+  std::string mask = "none";
+  std::string placement = "contiguous";
+  std::string schedule = "ring";
+  std::int64_t inner_ring_size = 0; ///< 0: not given
+  std::string moving = "key_value";
+  std::string pass = "forward";
+  std::string hops = "all";
+  std::string message_layout = "stored_packed";
+  std::vector<double> chunk_weights;
+  PatternFlags pattern;
+  std::string engine = "automatic";
+  std::string trace_folder;
+  bool explain = false;
+  simulator::SimulationOptions options;
+};
+
+/// Adds the flags of the ring, the machine and the engine.
+void add_simulate_flags(CLI::App &verb, SimulateFlags &flags);
+
+/// Reads words and numbers into flags.options; throws InvalidInput naming the flag.
+void resolve(SimulateFlags &flags, std::uint64_t seed);
+
+} // namespace ringscale::drivers

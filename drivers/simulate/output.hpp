@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include "drivers/session.hpp"
+#include "machine/machine.hpp"
+#include "simulator/simulation.hpp"
+
+namespace ringscale::drivers {
+
+/// "%.6g unit".
+std::string shown(double value, const char *unit);
+
+/// What people read of a simulation, one line a quantity.
+void print_table(Session &session, const machine::Machine &machine, const simulator::Simulation &result);
+
+/// Where the time went; parts add up to the total.
+void explain(Session &session, const simulator::Breakdown &part);
+
+} // namespace ringscale::drivers
