@@ -61,7 +61,7 @@ int run(Session &session, SimulateFlags &flags) {
   const Json document = report::results_document("simulate", config, rows, "valid", {}, session.run_provenance());
   print_table(session, machine, result);
   if (flags.explain) {
-    explain(session, result.slowest);
+    print_explanation(session, result);
   }
   if (!folder.empty()) {
     const std::filesystem::path file = folder / (point + ".json");

@@ -69,6 +69,7 @@ void resolve(SimulateFlags &flags, std::uint64_t seed) {
   resolve_schedule(flags);
   flags.options.seed = seed;
   flags.options.engine = parse_engine(flags.engine);
+  flags.options.failures = failure_options(flags.failures);
   simulator::validate(flags.options);
 }
 
@@ -119,6 +120,7 @@ void add_simulate_flags(CLI::App &verb, SimulateFlags &flags) {
   verb.add_flag("--explain", flags.explain, "Where the time of the slowest device went");
   verb.add_option("--emit-trace", flags.trace_folder,
                   "New folder for time-independent traces that SimGrid's smpirun replays (up to 4096 devices)");
+  add_failure_flags(verb, flags.failures);
 }
 
 } // namespace ringscale::drivers

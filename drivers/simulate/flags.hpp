@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "drivers/pattern_flags.hpp"
+#include "drivers/simulate/failure_flags.hpp"
 #include "simulator/simulation.hpp"
 
 namespace CLI {
@@ -34,6 +35,7 @@ struct SimulateFlags {
   std::string engine = "automatic";
   std::string trace_folder;
   bool explain = false;
+  FailureFlags failures;
   simulator::SimulationOptions options;
 };
 

@@ -15,7 +15,7 @@ std::string shown(double value, const char *unit);
 /// What people read of a simulation, one line a quantity.
 void print_table(Session &session, const machine::Machine &machine, const simulator::Simulation &result);
 
-/// Where the time went; parts add up to the total.
-void explain(Session &session, const simulator::Breakdown &part);
+/// Where the time of the slowest device went; parts and shares add up to the total to the last digit shown.
+void print_explanation(Session &session, const simulator::Simulation &result);
 
 } // namespace ringscale::drivers

@@ -34,13 +34,7 @@ TokenSet longest_spans(const std::vector<TokenSet> &sets) {
 
 std::int64_t flows_at_distance(const machine::Machine &machine, const machine::Link &link, std::int64_t ring_size,
                                std::int64_t distance) {
-  std::int64_t nearer = 1;
-  for (const machine::Link &candidate : machine.links) {
-    if (&candidate == &link) {
-      break;
-    }
-    nearer = std::max(nearer, candidate.group_devices);
-  }
+  const std::int64_t nearer = machine::nearer_group(machine, link);
   const std::int64_t group = link.group_devices == 0 ? ring_size : std::min(link.group_devices, ring_size);
   return std::max<std::int64_t>(
       1, std::min(group, machine::concurrent_flows(machine, link, ring_size) * std::min(nearer, distance)));
@@ -178,12 +172,22 @@ std::int64_t PlanCosts::hop_distance(const Transfer &transfer) const {
   return between_inner_rings ? problem.inner_ring_size : 1;
 }
 
+double PlanCosts::crowd_of(const machine::Machine &machine, const machine::Link &link, std::int64_t distance) const {
+  const bool both_ways = options_.problem.schedule == Schedule::bidirectional_ring;
+  const machine::Traffic traffic{ring_size(), flows_at_distance(machine, link, ring_size(), distance), distance,
+                                 both_ways ? 2 : 1};
+  return machine::crowd_factor(link, machine::nearer_group(machine, link), traffic);
+}
+
 double PlanCosts::message_s(const Transfer &transfer) const {
   const machine::Link &link = machine::link_between(machine_, transfer.from, transfer.to);
-  const std::int64_t flows = flows_at_distance(machine_, link, ring_size(), hop_distance(transfer));
+  const double crowd = crowd_of(machine_, link, hop_distance(transfer));
   const double bytes = transfer.is_result ? result_bytes(transfer.owner) : block_bytes(transfer.owner);
   const bool two = options_.problem.layout == schedule::MessageLayout::separate && !transfer.is_result;
-  return machine::message_time(link, bytes, flows) +
+  if (two && (link.rendezvous || link.receive_buffer_bytes > 0)) {
+    return 2.0 * machine::message_time(link, 0.5 * bytes, crowd);
+  }
+  return machine::message_time(link, bytes, crowd) +
          (two ? link.latency_s.value + link.per_message_overhead_s.value : 0.0);
 }
 
@@ -191,9 +195,10 @@ double PlanCosts::largest_message_s() const {
   double most = 0.0;
   const double bytes = std::max(largest_block_bytes(), largest_result_bytes());
   for (const machine::Link &link : machine_.links) {
-    most =
-        std::max(most, machine::message_time(link, bytes, flows_at_distance(machine_, link, ring_size(), ring_size())) +
-                           link.latency_s.value + link.per_message_overhead_s.value);
+    const double handshake_s = link.rendezvous ? link.rendezvous->handshake_s.value : 0.0;
+    // Two messages have at most one piece more than one.
+    most = std::max(most, machine::message_time(link, bytes, crowd_of(machine_, link, ring_size())) + handshake_s +
+                              3.0 * link.latency_s.value + link.per_message_overhead_s.value);
   }
   return ring_size() > 1 ? most : 0.0;
 }

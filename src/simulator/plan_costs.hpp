@@ -65,6 +65,7 @@ private:
   void find_largest_work();
   void find_core_sharing();
   std::int64_t hop_distance(const Transfer &transfer) const;
+  double crowd_of(const machine::Machine &machine, const machine::Link &link, std::int64_t distance) const;
 
   machine::Machine machine_;
   SimulationOptions options_;

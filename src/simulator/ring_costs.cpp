@@ -115,7 +115,9 @@ void RingCosts::find_hops(const machine::Machine &machine) {
   link_period_ = machine::link_period(machine, ring_size());
   const auto hop_between = [&](std::int64_t from, std::int64_t to) {
     const machine::Link &link = machine::link_between(machine, from, to);
-    return machine::message_time(link, hop_bytes_, machine::concurrent_flows(machine, link, ring_size()));
+    const machine::Traffic traffic{ring_size(), machine::concurrent_flows(machine, link, ring_size())};
+    return machine::message_time(link, hop_bytes_,
+                                 machine::crowd_factor(link, machine::nearer_group(machine, link), traffic));
   };
   hop_by_place_ = {hop_between(ring_size() - 1, 0)};
   for (std::int64_t place = 0; place < link_period_; ++place) {

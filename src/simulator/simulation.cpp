@@ -106,10 +106,18 @@ Simulation simulate_ring(const machine::Machine &machine, const SimulationOption
   return result;
 }
 
+/// Bytes of the tensors that the remaining steps need: what the executor writes into a checkpoint.
+double held_bytes(const memory::MemoryByPurpose &memory) {
+  const std::int64_t scratch =
+      memory[memory::Purpose::communication] + memory[memory::Purpose::scores] + memory[memory::Purpose::workspace];
+  return static_cast<double>(memory.total() - scratch);
+}
+
 } // namespace
 
 void validate(const SimulationOptions &options) {
   schedule::validate(options.problem);
+  validate(options.failures);
   require_share("speed_spread", options.speed_spread, 1.0);
   require_share("jitter", options.jitter, 0.25);
   const auto listed = static_cast<std::int64_t>(options.device_speeds.size());
@@ -144,6 +152,10 @@ Simulation simulate(const machine::Machine &machine, const SimulationOptions &op
   }
   Simulation result =
       simple && options.engine != Engine::plan ? simulate_ring(machine, options) : simulate_plan(machine, options);
+  if (devices_fail(machine, options.failures)) {
+    result.failures = estimate_failures(machine, options.failures, static_cast<double>(options.problem.ring_size),
+                                        result.time_s, held_bytes(result.memory), options.seed);
+  }
   result.wall_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   result.hops_per_s = result.hops / result.wall_s;
   return result;

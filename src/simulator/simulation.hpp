@@ -2,12 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "machine/machine.hpp"
 #include "memory/closed_form.hpp"
 #include "schedule/ring_schedule.hpp"
+#include "simulator/failures.hpp"
 
 namespace ringscale::simulator {
 
@@ -28,6 +30,7 @@ struct SimulationOptions {
   int threads = 0;                ///< 0: all cores of the affinity mask
   std::int64_t ranks_on_node = 0; ///< ranks that share the machine's cores; 0: every device has a core of its own
   Engine engine = Engine::automatic;
+  FailureOptions failures;
   int tick_bits = 0; ///< a tick is the longest step / 2^tick_bits; 0: 19 for blocked, else as fine as 62 bits allow
 };
 
@@ -83,7 +86,8 @@ struct Simulation {
   std::string engine;
   double tick_s = 0.0; ///< resolution of every time
   double wall_s = 0.0;
-  double hops_per_s = 0.0; ///< hops / wall_s
+  double hops_per_s = 0.0;                 ///< hops / wall_s
+  std::optional<FailureEstimate> failures; ///< where machine or options say how often devices fail
   double hold_out_median_relative_error = 0.0;
   std::int64_t hold_out_points = 0;
 };

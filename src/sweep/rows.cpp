@@ -7,6 +7,7 @@
 
 #include "statistics/summary.hpp"
 #include "sweep/row_parts.hpp"
+#include "sweep/simulation_fields.hpp"
 
 namespace ringscale::sweep {
 
@@ -102,6 +103,10 @@ Json simulation_row(const std::string &point, const machine::Machine &machine,
   row["steps_computed"] = simulation.steps_computed;
   row["wall_s"] = finite_or_null(simulation.wall_s);
   row["hops_per_s"] = finite_or_null(simulation.hops_per_s);
+  if (simulation.failures) {
+    add_failure_fields(row, *simulation.failures);
+  }
+  add_field_kinds(row);
   return row;
 }
 
