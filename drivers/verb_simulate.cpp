@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -9,7 +10,6 @@
 #include "drivers/session.hpp"
 #include "drivers/simulate/flags.hpp"
 #include "drivers/simulate/output.hpp"
-#include "report/machine_document.hpp"
 #include "report/output_file.hpp"
 #include "report/results_document.hpp"
 #include "simulator/simulation.hpp"
@@ -26,16 +26,15 @@ int run(Session &session, SimulateFlags &flags) {
   if (!session.is_root()) {
     return exit_valid; // one process simulates; further ranks have nothing to add
   }
-  resolve(flags, session.options.seed);
-  const machine::Machine machine = report::read_machine_file(flags.machine);
+  const machine::Fleet fleet = resolve(flags, session.options.seed);
   const auto &attention = flags.options.problem.attention;
-  session.say("simulate: " + std::to_string(flags.ring_size) + " devices of " + machine.name + ", " +
+  session.say("simulate: " + std::to_string(flags.ring_size) + " devices of " + fleet.name() + ", " +
               std::to_string(attention.tokens) + " tokens, " + std::to_string(attention.query_heads) + " x " +
               std::to_string(attention.head_dim) + " heads (" + std::to_string(attention.kv_heads) +
               " key/value), mask " + flags.mask + ", " + flags.placement + " " + flags.schedule + ", " + flags.pass +
               ", moving " + flags.moving + ", hops " + flags.hops + ", pattern " + flags.pattern.kind +
-              ", speed spread " + shown(flags.options.speed_spread, "") + "jitter " + shown(flags.options.jitter, "") +
-              "seed " + std::to_string(flags.options.seed));
+              ", speed spread " + shown(flags.options.speed_spread, "") + "jitter " + flags.jitter + " seed " +
+              std::to_string(flags.options.seed));
   if (session.options.dry_run) {
     return exit_valid;
   }
@@ -44,22 +43,23 @@ int run(Session &session, SimulateFlags &flags) {
     report::require_writable_folder(folder);
   }
   if (!flags.trace_folder.empty()) {
-    const std::string command = simulator::write_smpi_trace(machine, flags.options, flags.trace_folder);
+    const std::string command = simulator::write_smpi_trace(fleet, flags.options, flags.trace_folder);
     session.say("wrote " + flags.trace_folder + "; replay: " + command);
   }
-  const simulator::Simulation result = simulator::simulate(machine, flags.options);
-  const std::string point = "simulate-" + machine.name + "-" + std::to_string(flags.ring_size);
+  const simulator::Simulation result = simulator::simulate(fleet, flags.options);
+  std::string point = "simulate-" + fleet.name() + "-" + std::to_string(flags.ring_size);
+  std::replace(point.begin(), point.end(), ':', '-'); // it names a file
   Json rows = Json::array();
-  rows.push_back(sweep::simulation_row(point, machine, flags.options, result));
+  rows.push_back(sweep::simulation_row(point, fleet, flags.options, result));
   Json config = Json::object();
-  config["machine_file"] = flags.machine;
+  config["machine_file"] = flags.machines.size() == 1 ? Json(flags.machines[0]) : Json(flags.machines);
   config["threads"] = flags.options.threads;
   config["engine"] = flags.engine;
   if (!flags.chunk_weights.empty()) {
     config["chunk_weights"] = flags.chunk_weights;
   }
   const Json document = report::results_document("simulate", config, rows, "valid", {}, session.run_provenance());
-  print_table(session, machine, result);
+  print_table(session, fleet, result);
   if (flags.explain) {
     print_explanation(session, result);
   }

@@ -6,7 +6,9 @@
 #include <utility>
 
 #include "drivers/flag_checks.hpp"
+#include "drivers/simulate/machine_flags.hpp"
 #include "problem/invalid_input.hpp"
+#include "simulator/chunk_balance.hpp"
 
 namespace ringscale::drivers {
 
@@ -43,23 +45,50 @@ void resolve_schedule(SimulateFlags &flags) {
                                    : "--inner-ring-size has no effect without --schedule double_ring");
   }
   problem.inner_ring_size = inner_rings ? flags.inner_ring_size : 1;
+}
+
+/// Chunks in proportion to listed weights or to the speeds of the devices.
+void resolve_chunks(SimulateFlags &flags, const machine::Fleet &fleet) {
+  schedule::RingProblem &problem = flags.options.problem;
+  if (flags.balance_chunks) {
+    if (!flags.chunk_weights.empty()) {
+      throw InvalidInput("--balance-chunks and --chunk-weights exclude each other");
+    }
+    flags.chunk_weights = simulator::chunk_weights_by_speed(fleet, flags.options);
+  }
   if (!flags.chunk_weights.empty()) {
     problem.chunks = schedule::weighted_chunks(flags.chunk_weights, schedule::chunk_shape(problem).granule_tokens);
   }
 }
 
+/// What differs between devices and steps.
+void resolve_variation(SimulateFlags &flags) {
+  simulator::SimulationOptions &options = flags.options;
+  options.measured_jitter = flags.jitter == "measured";
+  if (!options.measured_jitter && !CLI::detail::lexical_cast(flags.jitter, options.jitter)) {
+    throw InvalidInput("--jitter is '" + flags.jitter + "'; it must be a number from 0 to 0.25, or measured");
+  }
+  if (!flags.stragglers.empty()) {
+    const Stragglers stragglers = parse_stragglers(flags.stragglers);
+    options.straggler_share = stragglers.share;
+    options.straggler_factor = stragglers.factor;
+  }
+}
+
 } // namespace
 
-void resolve(SimulateFlags &flags, std::uint64_t seed) {
+machine::Fleet resolve(SimulateFlags &flags, std::uint64_t seed) {
   problem::AttentionProblem &attention = flags.options.problem.attention;
   if ((flags.chunk_tokens > 0) == (flags.tokens > 0)) {
     throw InvalidInput(flags.tokens > 0 ? "--tokens and --chunk-tokens exclude each other"
                                         : "one of --tokens and --chunk-tokens must be given, above 0");
   }
   constexpr std::int64_t most_devices = std::int64_t{1} << 40;
-  if (flags.ring_size < 1 || flags.ring_size > most_devices) {
+  if (flags.ring_size_given && (flags.ring_size < 1 || flags.ring_size > most_devices)) {
     throw InvalidInput("ring_size is " + std::to_string(flags.ring_size) + "; it must be between 1 and 2^40");
   }
+  machine::Fleet fleet = read_fleet(flags.machines, flags.ring_size);
+  flags.ring_size = fleet.devices();
   if (flags.chunk_tokens > (std::int64_t{1} << 50) / flags.ring_size) {
     throw InvalidInput("ring_size x chunk_tokens is above 2^50 tokens; make one of them smaller");
   }
@@ -70,14 +99,23 @@ void resolve(SimulateFlags &flags, std::uint64_t seed) {
   flags.options.seed = seed;
   flags.options.engine = parse_engine(flags.engine);
   flags.options.failures = failure_options(flags.failures);
+  resolve_variation(flags);
+  resolve_chunks(flags, fleet);
   simulator::validate(flags.options);
+  return fleet;
 }
 
 void add_simulate_flags(CLI::App &verb, SimulateFlags &flags) {
   simulator::SimulationOptions &options = flags.options;
-  verb.add_option("--machine", flags.machine, "Machine file: written by calibrate, or one of experiments/machines")
+  verb.add_option(
+          "--machine", flags.machines,
+          "Machine file: written by calibrate, or one of experiments/machines; several as FILE:COUNT,FILE:COUNT "
+          "make a ring of several types of devices, in this order")
+      ->delimiter(',')
       ->required();
-  verb.add_option("--ring-size", flags.ring_size, "Devices in the ring")->required();
+  verb.add_option("--ring-size", flags.ring_size,
+                  "Devices in the ring; default: those that --machine FILE:COUNT counts")
+      ->each([&flags](const std::string &) { flags.ring_size_given = true; });
   verb.add_option("--chunk-tokens", flags.chunk_tokens, "Tokens per device");
   verb.add_option("--tokens", flags.tokens, "Tokens in all, instead of --chunk-tokens");
   verb.add_option("--batch", options.problem.attention.batch, "Batch entries")->capture_default_str();
@@ -103,12 +141,19 @@ void add_simulate_flags(CLI::App &verb, SimulateFlags &flags) {
   verb.add_option("--device-speeds", options.device_speeds,
                   "Speeds of devices relative to the machine's, one number a device")
       ->delimiter(',');
+  verb.add_flag("--balance-chunks", flags.balance_chunks, "Tokens of devices in proportion to their types' speeds");
   add_pattern_flags(verb, flags.pattern, "Pattern");
   verb.add_option("--dtype", options.dtype, "Element type of a published machine; default: its first");
   verb.add_option("--speed-spread", options.speed_spread,
                   "Standard deviation of the logarithm of a device's time factor")
       ->capture_default_str();
-  verb.add_option("--jitter", options.jitter, "Relative standard deviation of one step's work")->capture_default_str();
+  verb.add_option("--jitter", flags.jitter,
+                  "Relative standard deviation of one step's work, or measured: drawn from the machine's quantiles")
+      ->capture_default_str();
+  verb.add_option("--stragglers", flags.stragglers,
+                  "SHARE:FACTOR, such as 0.01:1.5: that share of devices is so much slower");
+  verb.add_option("--tile-speedup", options.tile_speedup, "What-if: tiles this many times faster than the machine's")
+      ->capture_default_str();
   verb.add_option("--ranks-on-node", options.ranks_on_node,
                   "Ranks that share the calibrated node's cores; 0: a core for every device")
       ->capture_default_str();

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "simulator/explanation.hpp"
+#include "sweep/simulation_fields.hpp"
 
 namespace ringscale::drivers {
 
@@ -42,9 +43,9 @@ void print_failures(Session &session, const simulator::FailureEstimate &failures
 
 } // namespace
 
-void print_table(Session &session, const machine::Machine &machine, const simulator::Simulation &result) {
-  session.say("time              " + shown(result.time_s, "s  simulated on ") + machine.name + " (" + machine.kind +
-              ", " + result.dtype + ")");
+void print_table(Session &session, const machine::Fleet &fleet, const simulator::Simulation &result) {
+  session.say("time              " + shown(result.time_s, "s  simulated on ") + fleet.name() + " (" +
+              sweep::kind_of(fleet) + ", " + result.dtype + ")");
   session.say("throughput        " + shown(result.tokens_per_s, "tokens/s in all, ") +
               shown(result.tokens_per_s_per_device, "tokens/s per device"));
   session.say("efficiency        " +
@@ -53,13 +54,21 @@ void print_table(Session &session, const machine::Machine &machine, const simula
   session.say("memory per device " + shown(static_cast<double>(result.memory_peak_bytes) / 1e9, "GB of ") +
               shown(static_cast<double>(result.device_memory_bytes) / 1e9, "GB") +
               (result.fits_memory ? "" : ": does not fit"));
+  for (const simulator::TypeMemory &type : result.memory_types) {
+    if (result.memory_types.size() > 1) {
+      session.say("                  " + std::to_string(type.devices) + " x " + type.machine + ": " +
+                  shown(static_cast<double>(type.memory_peak_bytes) / 1e9, "GB of ") +
+                  shown(static_cast<double>(type.device_memory_bytes) / 1e9, "GB") +
+                  (type.fits_memory ? "" : ": does not fit"));
+    }
+  }
   session.say("devices finish    " + shown(result.finish.p0_s, "s first, ") + shown(result.finish.p50_s, "s median, ") +
               shown(result.finish.p100_s, "s last"));
   if (result.hold_out_points > 0) {
     session.say("error             " + shown(100.0 * result.hold_out_median_relative_error, "% median on ") +
                 std::to_string(result.hold_out_points) + " real rings left out of the fit");
   } else {
-    session.say("error             unknown: this machine file was written from published numbers, not calibrated");
+    session.say("error             unknown: a machine file was written from published numbers, not calibrated");
   }
   if (result.extrapolated) {
     session.say("extrapolated      " + result.extrapolation);

@@ -43,12 +43,11 @@ struct CheckpointCost {
   double bytes = 0.0;
 };
 
-CheckpointCost checkpoint_cost(const machine::Machine &machine, const FailureOptions &options, double devices,
-                               double held_bytes) {
+CheckpointCost checkpoint_cost(const std::optional<machine::Failures> &failures, const FailureOptions &options,
+                               double devices, double held_bytes) {
   if (options.checkpoint_s) {
     return {*options.checkpoint_s, 0.0};
   }
-  const auto &failures = machine.failures;
   const double bytes = options.checkpoint_bytes.value_or(held_bytes);
   double per_device = options.checkpoint_bandwidth_bytes_per_s.value_or(0.0);
   if (!options.checkpoint_bandwidth_bytes_per_s && failures && failures->checkpoint_bandwidth_bytes_per_s) {
@@ -110,18 +109,42 @@ RecoveryParts expected_recovery(const FailingRun &run) {
   return parts;
 }
 
-bool devices_fail(const machine::Machine &machine, const FailureOptions &options) {
-  return options.device_mtbf_s.has_value() || machine.failures.has_value();
+std::optional<machine::Failures> failures_of(const machine::Fleet &fleet) {
+  std::optional<machine::Failures> together = fleet.machine(0).failures;
+  double failures_per_s = 0.0;
+  for (std::size_t type = 0; type < fleet.types(); ++type) {
+    const std::optional<machine::Failures> &own = fleet.machine(type).failures;
+    if (!own) {
+      return std::nullopt;
+    }
+    failures_per_s += static_cast<double>(fleet.devices_of(type)) / own->device_mtbf_s.value;
+    together->detection_s.value = std::max(together->detection_s.value, own->detection_s.value);
+    together->restart_s.value = std::max(together->restart_s.value, own->restart_s.value);
+    for (const auto bandwidth :
+         {&machine::Failures::checkpoint_bandwidth_bytes_per_s, &machine::Failures::storage_bandwidth_bytes_per_s}) {
+      std::optional<machine::Number> &narrowest = (*together).*bandwidth;
+      const std::optional<machine::Number> &one = (*own).*bandwidth;
+      if (one && (!narrowest || one->value < narrowest->value)) {
+        narrowest = one;
+      }
+    }
+  }
+  together->device_mtbf_s.value = static_cast<double>(fleet.devices()) / failures_per_s;
+  return together;
 }
 
-FailureEstimate estimate_failures(const machine::Machine &machine, const FailureOptions &options, double devices,
-                                  double pass_s, double held_bytes, std::uint64_t seed) {
+bool devices_fail(const std::optional<machine::Failures> &failures, const FailureOptions &options) {
+  return options.device_mtbf_s.has_value() || failures.has_value();
+}
+
+FailureEstimate estimate_failures(const std::optional<machine::Failures> &failures, const FailureOptions &options,
+                                  double devices, double pass_s, double held_bytes, std::uint64_t seed) {
   validate(options);
-  if (!devices_fail(machine, options)) {
-    throw InvalidInput("machine " + machine.name + " does not say how often a device fails; give --device-mtbf");
+  if (!devices_fail(failures, options)) {
+    throw InvalidInput("the machine file does not say how often a device fails; give --device-mtbf");
   }
   const auto of_machine = [&](const machine::Number machine::Failures::*number) {
-    return machine.failures ? ((*machine.failures).*number).value : 0.0;
+    return failures ? ((*failures).*number).value : 0.0;
   };
   FailureEstimate estimate;
   estimate.rule = options.rule;
@@ -134,7 +157,7 @@ FailureEstimate estimate_failures(const machine::Machine &machine, const Failure
   run.restart_s = options.restart_s.value_or(of_machine(&machine::Failures::restart_s));
   run.interval_s = run.work_s;
   if (options.rule != CheckpointRule::none) {
-    const CheckpointCost cost = checkpoint_cost(machine, options, devices, held_bytes);
+    const CheckpointCost cost = checkpoint_cost(failures, options, devices, held_bytes);
     run.checkpoint_s = cost.seconds;
     estimate.checkpoint_bytes = cost.bytes;
     run.interval_s = std::min(run.work_s, interval_of(options, cost.seconds, run.job_mtbf_s));

@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "machine/machine.hpp"
+#include "machine/fleet.hpp"
 
 namespace ringscale::simulator {
 
@@ -79,13 +79,17 @@ struct FailureEstimate {
   FailureTrials simulated;
 };
 
-/// Whether options or machine say how often a device fails.
-bool devices_fail(const machine::Machine &machine, const FailureOptions &options);
+/// What the machine files say of all devices together: failures add up, detection and restart are the longest, the
+/// bandwidth to storage is the smallest. Nothing when one of the types says nothing.
+std::optional<machine::Failures> failures_of(const machine::Fleet &fleet);
+
+/// Whether options or machines say how often a device fails.
+bool devices_fail(const std::optional<machine::Failures> &failures, const FailureOptions &options);
 
 /// Estimate for a ring of `devices` whose pass takes `pass_s` and whose devices hold `held_bytes` each. Throws
 /// InvalidInput for numbers out of range, and for a checkpoint whose time nothing says.
-FailureEstimate estimate_failures(const machine::Machine &machine, const FailureOptions &options, double devices,
-                                  double pass_s, double held_bytes, std::uint64_t seed);
+FailureEstimate estimate_failures(const std::optional<machine::Failures> &failures, const FailureOptions &options,
+                                  double devices, double pass_s, double held_bytes, std::uint64_t seed);
 
 /// Checks the options alone.
 void validate(const FailureOptions &options);

@@ -40,12 +40,48 @@ void add_failure_fields(Json &row, const simulator::FailureEstimate &failures) {
   }
 }
 
+std::string kind_of(const machine::Fleet &fleet) {
+  for (std::size_t type = 0; type < fleet.types(); ++type) {
+    if (fleet.machine(type).kind != "measured") {
+      return fleet.machine(type).kind;
+    }
+  }
+  return "measured";
+}
+
+void add_what_if_fields(Json &row, const simulator::SimulationOptions &options,
+                        const simulator::Simulation &simulation) {
+  if (simulation.memory_types.size() > 1) {
+    row["device_types"] = Json::array();
+    for (const simulator::TypeMemory &type : simulation.memory_types) {
+      Json entry = Json::object();
+      entry["machine"] = type.machine;
+      entry["machine_kind"] = type.machine_kind;
+      entry["devices"] = type.devices;
+      entry["memory_peak_bytes"] = type.memory_peak_bytes;
+      entry["device_memory_bytes"] = type.device_memory_bytes;
+      entry["fits_memory"] = type.fits_memory;
+      row["device_types"].push_back(entry);
+    }
+  }
+  if (options.straggler_share > 0.0) {
+    row["straggler_share"] = options.straggler_share;
+    row["straggler_factor"] = options.straggler_factor;
+  }
+  if (options.measured_jitter) {
+    row["measured_jitter"] = true;
+  }
+  if (options.tile_speedup != 1.0) {
+    row["tile_speedup"] = options.tile_speedup;
+  }
+}
+
 void add_field_kinds(Json &row) {
   Json kinds = Json::object();
   for (const char *field :
-       {"hop_bytes", "result_hop_bytes", "hop_s", "memory_bytes", "memory_peak_bytes", "fits_memory",
-        "memory_by_machine", "tile_speedup", "job_mtbf_s", "one_checkpoint_s", "checkpoint_interval_s",
-        "failures_expected", "checkpoint_s", "lost_work_s", "detection_s", "restart_s", "time_with_failures_s"}) {
+       {"hop_bytes", "result_hop_bytes", "hop_s", "memory_bytes", "memory_peak_bytes", "fits_memory", "device_types",
+        "tile_speedup", "job_mtbf_s", "one_checkpoint_s", "checkpoint_interval_s", "failures_expected", "checkpoint_s",
+        "lost_work_s", "detection_s", "restart_s", "time_with_failures_s"}) {
     if (row.contains(field)) {
       kinds[field] = "analytic";
     }

@@ -246,7 +246,7 @@ TEST(Failures, RefuseWhatIsNoNumber) {
     if (!options.device_mtbf_s) {
       options.device_mtbf_s = 1e6;
     }
-    expect_invalid([&] { estimate_failures(machine, options, 8.0, 1.0, 1e6, 1); }, {what});
+    expect_invalid([&] { estimate_failures(machine.failures, options, 8.0, 1.0, 1e6, 1); }, {what});
   };
   const double nan = std::numeric_limits<double>::quiet_NaN();
   for (const double bad : {0.0, -1.0, nan}) {
@@ -265,7 +265,7 @@ TEST(Failures, RefuseWhatIsNoNumber) {
   options.rule = CheckpointRule::given;
   options.interval_s = 0.0;
   refused(options, "interval");
-  expect_invalid([&] { estimate_failures(machine, {}, 8.0, 1.0, 1e6, 1); }, {"--device-mtbf"});
+  expect_invalid([&] { estimate_failures(machine.failures, {}, 8.0, 1.0, 1e6, 1); }, {"--device-mtbf"});
 }
 
 } // namespace
