@@ -18,6 +18,9 @@ namespace {
 constexpr std::array<std::pair<std::string_view, Level>, 4> level_words{
     {{"core", Level::core}, {"node", Level::node}, {"rack", Level::rack}, {"fabric", Level::fabric}}};
 
+constexpr std::array<std::pair<std::string_view, Duplex>, 2> duplex_words{
+    {{"full", Duplex::full}, {"half", Duplex::half}}};
+
 /// Checks one file's machine; every message opens with the file.
 class Checker {
 public:
@@ -122,6 +125,34 @@ void check_links(const std::vector<Link> &links, const Checker &check) {
     check.not_negative(link.per_message_overhead_s, field + ".per_message_overhead_s");
     check.positive(link.bandwidth_bytes_per_s, field + ".bandwidth_bytes_per_s");
     check.share(link.sharing, field + ".sharing");
+    const std::int64_t nearer = index == 0 ? 1 : links[index - 1].group_devices;
+    check.require(link.devices_per_card >= 0, field + ".devices_per_card", "must not be negative");
+    if (link.devices_per_card > 0) {
+      check.require(nearer % link.devices_per_card == 0 || link.devices_per_card % nearer == 0,
+                    field + ".devices_per_card", "must divide the nearer level's group_devices or be a multiple of it");
+    }
+    if (link.oversubscription) {
+      check.sourced(*link.oversubscription, field + ".oversubscription");
+      check.require(link.oversubscription->value >= 1.0, field + ".oversubscription", "must be at least 1");
+    }
+    if (link.rendezvous) {
+      check.require(link.rendezvous->threshold_bytes >= 0, field + ".rendezvous.threshold_bytes",
+                    "must not be negative");
+      check.not_negative(link.rendezvous->handshake_s, field + ".rendezvous.handshake_s");
+    }
+    check.require(link.receive_buffer_bytes >= 0, field + ".receive_buffer_bytes", "must not be negative");
+  }
+}
+
+void check_failures(const Failures &failures, const Checker &check) {
+  check.positive(failures.device_mtbf_s, "failures.device_mtbf_s");
+  check.not_negative(failures.detection_s, "failures.detection_s");
+  check.not_negative(failures.restart_s, "failures.restart_s");
+  if (failures.checkpoint_bandwidth_bytes_per_s) {
+    check.positive(*failures.checkpoint_bandwidth_bytes_per_s, "failures.checkpoint_bandwidth_bytes_per_s");
+  }
+  if (failures.storage_bandwidth_bytes_per_s) {
+    check.positive(*failures.storage_bandwidth_bytes_per_s, "failures.storage_bandwidth_bytes_per_s");
   }
 }
 
@@ -164,9 +195,14 @@ void validate(const Machine &machine, const std::string &where) {
   check.not_negative(machine.jitter.relative_standard_deviation, "jitter.relative_standard_deviation");
   check.require(machine.footprint.key_tile_tokens >= 1, "footprint.key_tile_tokens", "must be at least 1");
   check.require(machine.footprint.workspace_bytes >= 0, "footprint.workspace_bytes", "must not be negative");
+  if (machine.failures) {
+    check_failures(*machine.failures, check);
+  }
 }
 
 std::string name(Level level) { return std::string(problem::word_of(level_words, level)); }
 Level parse_level(const std::string &word) { return problem::parse_word("level", level_words, word); }
+std::string name(Duplex duplex) { return std::string(problem::word_of(duplex_words, duplex)); }
+Duplex parse_duplex(const std::string &word) { return problem::parse_word("duplex", duplex_words, word); }
 
 } // namespace ringscale::machine

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -61,15 +62,29 @@ struct MergeCost {
 
 enum class Level { core, node, rack, fabric };
 
-/// What connects devices of one group: time of a message = latency + per_message_overhead +
-/// bytes / bandwidth x (1 + sharing x (flows - 1)), flows being the ring's concurrent hops in the group.
+/// Messages longer than `threshold_bytes` wait until sender and receiver have shaken hands.
+struct Rendezvous {
+  std::int64_t threshold_bytes = 0;
+  Number handshake_s;
+};
+
+enum class Duplex { full, half };
+
+/// What connects devices of one group: time of a message = latency + per_message_overhead + handshake and credits +
+/// bytes / bandwidth x crowd. links.hpp has the formula; without the optional fields, crowd is
+/// 1 + sharing x (flows - 1), flows being the ring's concurrent hops in the group.
 struct Link {
   Level level = Level::node;
   std::int64_t group_devices = 0; ///< devices that reach each other at this level or a nearer one; 0: all
   Number latency_s;
   Number per_message_overhead_s;
   Number bandwidth_bytes_per_s;
-  Number sharing; ///< 0: every flow has its own bandwidth; 1: the flows of a group divide one
+  Number sharing;                         ///< 0: every flow has its own bandwidth; 1: the flows of a group divide one
+  std::int64_t devices_per_card = 0;      ///< that share one network card of `bandwidth`; 0: not said, a card each
+  Duplex duplex = Duplex::full;           ///< half: both directions of a card share its bandwidth
+  std::optional<Number> oversubscription; ///< of the tree above a nearer group: bandwidth below / bandwidth above
+  std::optional<Rendezvous> rendezvous;
+  std::int64_t receive_buffer_bytes = 0; ///< a message goes in pieces of this size, each asked for; 0: no limit
 };
 
 /// Measured at one number of ranks that exceeds the cores.
@@ -100,6 +115,15 @@ struct Overlap {
 struct Jitter {
   Number relative_standard_deviation;
   std::vector<double> relative_quantiles; ///< 0, 5, ..., 100 % of time / median
+};
+
+/// How devices fail and what a restart takes; failures of a device are exponential and independent of others'.
+struct Failures {
+  Number device_mtbf_s;                                   ///< mean time between failures of one device
+  Number detection_s;                                     ///< from a failure until the others stop waiting
+  Number restart_s;                                       ///< from there to working again, the checkpoint read
+  std::optional<Number> checkpoint_bandwidth_bytes_per_s; ///< of one device to storage
+  std::optional<Number> storage_bandwidth_bytes_per_s;    ///< of all devices together
 };
 
 struct DeviceNumbers {
@@ -154,6 +178,7 @@ struct Machine {
   Overlap overlap;
   Jitter jitter;
   KernelFootprint footprint;
+  std::optional<Failures> failures;
   std::vector<MessageSample> messages;
   double message_fit_max_relative_residual = 0.0;
   std::vector<HoldOut> hold_out;
@@ -168,5 +193,7 @@ void validate(const Machine &machine, const std::string &where);
 
 std::string name(Level level);
 Level parse_level(const std::string &word);
+std::string name(Duplex duplex);
+Duplex parse_duplex(const std::string &word);
 
 } // namespace ringscale::machine

@@ -2,6 +2,7 @@
 #include "report/machine_document.hpp"
 
 #include <limits>
+#include <optional>
 
 #include "problem/invalid_input.hpp"
 
@@ -26,6 +27,10 @@ Number read_number(const ObjectReader &parent, const std::string &key) {
   number.source = object.text("source");
   object.finish();
   return number;
+}
+
+std::optional<Number> read_number_if_there(const ObjectReader &parent, const std::string &key) {
+  return parent.has(key) ? std::optional<Number>(read_number(parent, key)) : std::nullopt;
 }
 
 Json device_to_json(const machine::DeviceNumbers &device) {
@@ -123,6 +128,23 @@ Json links_to_json(const std::vector<machine::Link> &links) {
                      {"per_message_overhead_s", to_json(link.per_message_overhead_s)},
                      {"bandwidth_bytes_per_s", to_json(link.bandwidth_bytes_per_s)},
                      {"sharing", to_json(link.sharing)}});
+    Json &entry = array.back();
+    if (link.devices_per_card > 0) {
+      entry["devices_per_card"] = link.devices_per_card;
+    }
+    if (link.duplex != machine::Duplex::full) {
+      entry["duplex"] = machine::name(link.duplex);
+    }
+    if (link.oversubscription) {
+      entry["oversubscription"] = to_json(*link.oversubscription);
+    }
+    if (link.rendezvous) {
+      entry["rendezvous"] = {{"threshold_bytes", link.rendezvous->threshold_bytes},
+                             {"handshake_s", to_json(link.rendezvous->handshake_s)}};
+    }
+    if (link.receive_buffer_bytes > 0) {
+      entry["receive_buffer_bytes"] = link.receive_buffer_bytes;
+    }
   }
   return array;
 }
@@ -137,10 +159,47 @@ std::vector<machine::Link> read_links(const ObjectReader &parent) {
     link.per_message_overhead_s = read_number(entry, "per_message_overhead_s");
     link.bandwidth_bytes_per_s = read_number(entry, "bandwidth_bytes_per_s");
     link.sharing = read_number(entry, "sharing");
+    if (entry.has("devices_per_card")) {
+      link.devices_per_card = entry.integer("devices_per_card", 1, most);
+    }
+    link.duplex = machine::parse_duplex(entry.text_or("duplex", machine::name(link.duplex)));
+    link.oversubscription = read_number_if_there(entry, "oversubscription");
+    if (entry.has("rendezvous")) {
+      const ObjectReader rendezvous = entry.object("rendezvous");
+      link.rendezvous = {rendezvous.integer("threshold_bytes", 0, most), read_number(rendezvous, "handshake_s")};
+      rendezvous.finish();
+    }
+    if (entry.has("receive_buffer_bytes")) {
+      link.receive_buffer_bytes = entry.integer("receive_buffer_bytes", 1, most);
+    }
     entry.finish();
     links.push_back(std::move(link));
   }
   return links;
+}
+
+Json failures_to_json(const machine::Failures &failures) {
+  Json object = {{"device_mtbf_s", to_json(failures.device_mtbf_s)},
+                 {"detection_s", to_json(failures.detection_s)},
+                 {"restart_s", to_json(failures.restart_s)}};
+  if (failures.checkpoint_bandwidth_bytes_per_s) {
+    object["checkpoint_bandwidth_bytes_per_s"] = to_json(*failures.checkpoint_bandwidth_bytes_per_s);
+  }
+  if (failures.storage_bandwidth_bytes_per_s) {
+    object["storage_bandwidth_bytes_per_s"] = to_json(*failures.storage_bandwidth_bytes_per_s);
+  }
+  return object;
+}
+
+machine::Failures read_failures(const ObjectReader &object) {
+  machine::Failures failures;
+  failures.device_mtbf_s = read_number(object, "device_mtbf_s");
+  failures.detection_s = read_number(object, "detection_s");
+  failures.restart_s = read_number(object, "restart_s");
+  failures.checkpoint_bandwidth_bytes_per_s = read_number_if_there(object, "checkpoint_bandwidth_bytes_per_s");
+  failures.storage_bandwidth_bytes_per_s = read_number_if_there(object, "storage_bandwidth_bytes_per_s");
+  object.finish();
+  return failures;
 }
 
 Json messages_to_json(const Machine &machine) {
@@ -287,6 +346,9 @@ Json machine_to_json(const Machine &machine) {
                         {"relative_quantiles", machine.jitter.relative_quantiles}};
   document["footprint"] = {{"key_tile_tokens", machine.footprint.key_tile_tokens},
                            {"workspace_bytes", machine.footprint.workspace_bytes}};
+  if (machine.failures) {
+    document["failures"] = failures_to_json(*machine.failures);
+  }
   document["messages"] = messages_to_json(machine);
   document["hold_out"] = hold_out_to_json(machine);
   return document;
@@ -317,6 +379,9 @@ Machine machine_from_json(const Json &document, const std::string &source) {
     machine.roofline = read_roofline(object.object("roofline"));
   }
   read_terms(object, machine);
+  if (object.has("failures")) {
+    machine.failures = read_failures(object.object("failures"));
+  }
   if (object.has("messages")) {
     read_messages(object.object("messages"), machine);
   }

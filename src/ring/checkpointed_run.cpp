@@ -10,11 +10,11 @@
 
 #include "problem/invalid_input.hpp"
 #include "ring/checkpoint_file.hpp"
-#include "ring/checkpoint_interval.hpp"
 #include "ring/deadline.hpp"
 #include "ring/grid_rank.hpp"
 #include "ring/rank_state.hpp"
 #include "ring/sampling.hpp"
+#include "schedule/checkpoint_interval.hpp"
 
 namespace ringscale::ring {
 
@@ -83,8 +83,8 @@ public:
   void written(double checkpoint_s, double mean_step_s, CheckpointReport &report) {
     since_last_ = 0;
     if (mtbf_s_ > 0.0 && report.write_samples_s.size() == 1) {
-      report.young_interval_s = young_interval_s(checkpoint_s, mtbf_s_);
-      report.daly_interval_s = daly_interval_s(checkpoint_s, mtbf_s_);
+      report.young_interval_s = schedule::young_interval_s(checkpoint_s, mtbf_s_);
+      report.daly_interval_s = schedule::daly_interval_s(checkpoint_s, mtbf_s_);
       every_steps_ =
           every_steps_ > 0 ? every_steps_ : steps_of_interval(report.daly_interval_s, mean_step_s, plan_steps_);
     }

@@ -4,14 +4,14 @@
 #include <algorithm>
 #include <cmath>
 
-#include "simulator/noise.hpp"
+#include "simulator/device_time.hpp"
 
 namespace ringscale::simulator {
 
 Breakdown breakdown_of(const RingCosts &costs, const SimulationOptions &options, std::int64_t rank, double time_s,
                        double tick_s) {
   const TickScale scale{tick_s, 0};
-  const double factor = device_time_factor(options.seed, rank, options.speed_spread);
+  const double factor = device_time_factor(options, rank);
   const std::int64_t hop =
       std::max(hop_ticks(costs, scale, rank), hop_ticks(costs, scale, (rank + 1) % costs.ring_size()));
   double work_ticks_sum = 0.0;

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "problem/invalid_input.hpp"
+#include "simulator/device_time.hpp"
 #include "simulator/engines.hpp"
 #include "simulator/recurrence.hpp"
 
@@ -85,7 +86,7 @@ std::int64_t even_rise(const std::vector<std::int64_t> &times, const std::vector
 } // namespace
 
 bool can_fold(const RingCosts &costs, const SimulationOptions &options, const TickScale &scale) {
-  if (options.speed_spread > 0.0 || options.jitter > 0.0 || !costs.work_is_by_class() ||
+  if (devices_differ(options) || options.jitter > 0.0 || !costs.work_is_by_class() ||
       costs.classes().query_classes() > 1 || costs.classes().key_relations() > 3) {
     return false;
   }

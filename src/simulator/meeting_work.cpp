@@ -25,16 +25,16 @@ double pairs_of_spans(const TokenSpan &queries, const TokenSpan &keys, problem::
 } // namespace
 
 MeetingWork::MeetingWork(const machine::Machine &machine, const schedule::RingProblem &problem,
-                         const std::string &dtype)
+                         const std::string &dtype, double tile_speedup)
     : attention_(problem.attention), backward_pass_(problem.pass == schedule::Pass::backward), forward_(machine, dtype),
-      backward_(backward_tiles(machine, dtype)), merge_(machine.merge) {}
+      backward_(backward_tiles(machine, dtype)), merge_(machine.merge), tile_speedup_(tile_speedup) {}
 
 double MeetingWork::tile_s(const machine::TileWork &tile) {
   const machine::TileTime &time = backward_pass_ && backward_ ? *backward_ : forward_;
   if (extrapolation_.empty()) {
     extrapolation_ = time.extrapolation(tile);
   }
-  return backward_pass_ && !backward_ ? backward_work_ratio * time(tile) : time(tile);
+  return (backward_pass_ && !backward_ ? backward_work_ratio * time(tile) : time(tile)) / tile_speedup_;
 }
 
 double MeetingWork::merge_s(double rows) const {

@@ -23,8 +23,10 @@ inline constexpr double backward_work_ratio = 2.5;
 /// What one rank takes to compute with one block on a machine: queries of one rank and keys of another.
 class MeetingWork {
 public:
-  /// Throws InvalidInput when the machine cannot answer for `dtype` ("": its first).
-  MeetingWork(const machine::Machine &machine, const schedule::RingProblem &problem, const std::string &dtype);
+  /// Throws InvalidInput when the machine cannot answer for `dtype` ("": its first). Tiles take their time divided by
+  /// `tile_speedup`; merges stay.
+  MeetingWork(const machine::Machine &machine, const schedule::RingProblem &problem, const std::string &dtype,
+              double tile_speedup = 1.0);
 
   /// Dense: every pair of spans is a tile, whole or under the mask. `replaces`: the result is written and not joined to
   /// one that is there. Backward: tiles of the machine's backward table, or backward_work_ratio times forward; its
@@ -49,6 +51,7 @@ private:
   machine::TileTime forward_;
   std::optional<machine::TileTime> backward_;
   machine::MergeCost merge_;
+  double tile_speedup_ = 1.0;
   std::string extrapolation_;
 };
 

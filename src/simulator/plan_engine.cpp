@@ -75,7 +75,7 @@ private:
   void copy_and_compute(std::int64_t step) {
     posted_ = start_;
     for (const Departure &departure : events_.departures) {
-      const std::int64_t copy = departure.messages * rounded(costs_.copy_s(departure.owner), scale_);
+      const std::int64_t copy = departure.messages * rounded(costs_.copy_s(departure.rank, departure.owner), scale_);
       posted_[index(departure.rank)] += copy;
       finish_.exposed[index(departure.rank)] += copy;
     }
@@ -175,15 +175,16 @@ private:
       const std::size_t place = index(rank);
       std::int64_t exposed = 0;
       if (longest_received_s_[place] > 0.0) {
-        const double work_s = work_[place].total() + (step < steps_ ? costs_.step_fixed_s() : 0.0);
-        exposed = rounded(costs_.exposed_s(work_s, longest_received_s_[place]), scale_);
+        const double work_s = work_[place].total() + (step < steps_ ? costs_.step_fixed_s(rank) : 0.0);
+        exposed = rounded(costs_.exposed_s(rank, work_s, longest_received_s_[place]), scale_);
       }
       const std::int64_t work = free_[place] - posted_[place];
       finish_.exposed[place] += exposed + std::max<std::int64_t>(0, own_message_[place] - work);
       start_[place] = due_[place] + exposed;
     }
     for (const RankWithOwner &addition : events_.additions) {
-      const std::int64_t ticks = rounded(costs_.addition_s(addition.owner) * costs_.time_factor(addition.rank), scale_);
+      const std::int64_t ticks =
+          rounded(costs_.addition_s(addition.rank, addition.owner) * costs_.time_factor(addition.rank), scale_);
       start_[index(addition.rank)] += ticks;
       finish_.addition[index(addition.rank)] += ticks;
     }
@@ -214,12 +215,16 @@ private:
 
 TickScale plan_tick_scale(const PlanCosts &costs, const SimulationOptions &options, int bits) {
   const double noise = static_cast<double>(largest_noise) / noise_deviation * options.jitter;
-  const double work_s = (costs.largest_work_s() * costs.largest_time_factor() + costs.step_fixed_s()) * (1.0 + noise);
+  const double work_s = (costs.largest_work_s() * costs.largest_time_factor() + costs.largest_step_fixed_s()) *
+                        (1.0 + noise + costs.largest_measured_jitter());
   double most_tokens_addition_s = 0.0;
   double most_copy_s = 0.0;
   for (std::int64_t owner = 0; owner < costs.ring_size(); ++owner) {
-    most_tokens_addition_s = std::max(most_tokens_addition_s, costs.addition_s(owner));
-    most_copy_s = std::max(most_copy_s, costs.copy_s(owner));
+    for (std::size_t type = 0; type < costs.fleet().types(); ++type) {
+      const std::int64_t rank = costs.fleet().first_rank(type);
+      most_tokens_addition_s = std::max(most_tokens_addition_s, costs.addition_s(rank, owner));
+      most_copy_s = std::max(most_copy_s, costs.copy_s(rank, owner));
+    }
   }
   // In a step a rank waits for a block and two results on each of two channels, and for the channels at the other end.
   constexpr double most_messages = 12.0;
@@ -239,7 +244,10 @@ std::int64_t plan_work_ticks(const PlanCosts &costs, const SimulationOptions &op
   if (!computes) {
     return 0;
   }
-  const std::int64_t ticks = rounded(work.total() * costs.time_factor(rank) + costs.step_fixed_s(), scale);
+  const std::int64_t ticks = rounded(work.total() * costs.time_factor(rank) + costs.step_fixed_s(rank), scale);
+  if (options.measured_jitter) {
+    return ticks + std::llround(static_cast<double>(ticks) * costs.measured_jitter(rank, step));
+  }
   return ticks + jitter_ticks(options, rank, step, amplitude_ticks(options, ticks));
 }
 

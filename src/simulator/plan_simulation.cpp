@@ -34,7 +34,7 @@ Breakdown breakdown_of(const PlanCosts &costs, const PlanFinish &finish, std::in
   Breakdown result;
   result.rank = rank;
   result.total_s = seconds(finish.ticks);
-  result.fixed_s = costs.step_fixed_s() * static_cast<double>(schedule::step_count(costs.problem()));
+  result.fixed_s = costs.step_fixed_s(rank) * static_cast<double>(schedule::step_count(costs.problem()));
   result.compute_s = seconds(finish.work) - finish.merge_s[place] - result.fixed_s;
   result.merge_s = finish.merge_s[place] + seconds(finish.addition);
   result.exposed_communication_s = seconds(finish.exposed);
@@ -54,12 +54,12 @@ bool is_simple_ring(const SimulationOptions &options) {
          !schedule::has_results(problem) && problem.hops == schedule::Hops::all &&
          problem.layout == schedule::MessageLayout::stored_packed &&
          problem.pattern.kind == problem::PatternKind::dense && !problem.chunks.weighted() &&
-         problem.chunks.granule_tokens == 1 && options.device_speeds.empty();
+         problem.chunks.granule_tokens == 1 && options.device_speeds.empty() && !options.measured_jitter;
 }
 
-Simulation simulate_plan(const machine::Machine &machine, const SimulationOptions &options) {
+Simulation simulate_plan(const machine::Fleet &fleet, const SimulationOptions &options) {
   require_feasible(options.problem);
-  const PlanCosts costs(machine, options);
+  const PlanCosts costs(fleet, options);
   const std::int64_t steps = schedule::step_count(options.problem);
   const int bits = options.tick_bits > 0 ? options.tick_bits : fine_tick_bits(steps + 1);
   const TickScale scale = plan_tick_scale(costs, options, bits);
@@ -84,7 +84,7 @@ Simulation simulate_plan(const machine::Machine &machine, const SimulationOption
   result.hops_per_device = finish.most_block_messages;
   result.result_hops = finish.result_messages;
   result.result_hops_per_device = finish.most_result_messages;
-  complete(machine, options, costs.element_bytes(), costs.step_fixed_s(), result);
+  complete(fleet, options, costs.element_bytes(), costs.largest_step_fixed_s(), result);
   return result;
 }
 

@@ -5,13 +5,15 @@
 
 #include "machine/links.hpp"
 #include "problem/invalid_input.hpp"
+#include "simulator/stored_problem.hpp"
 
 namespace ringscale::simulator {
 
 using schedule::RingProblem;
 
 RingCosts::RingCosts(const machine::Machine &machine, const SimulationOptions &options)
-    : options_(options), classes_(options.problem), meeting_work_(machine, options.problem, options.dtype) {
+    : options_(options), classes_(options.problem),
+      meeting_work_(machine, options.problem, options.dtype, options.tile_speedup) {
   if (options.kernel != memory::KernelKind::streamed) {
     throw problem::InvalidInput("kernel materialised: machine files hold times of the streamed kernel; simulate that");
   }
@@ -107,15 +109,13 @@ void RingCosts::find_core_sharing(const machine::Machine &machine) {
 void RingCosts::find_hops(const machine::Machine &machine) {
   const RingProblem &problem = options_.problem;
   const memory::KernelFootprint footprint{machine.footprint.key_tile_tokens, machine.footprint.workspace_bytes};
-  const double payload =
-      static_cast<double>(memory::block_buffer_bytes(problem, footprint) - memory::block_header_bytes);
-  hop_bytes_ = static_cast<double>(memory::block_header_bytes) +
-               payload * static_cast<double>(element_bytes()) /
-                   static_cast<double>(problem::storage_bytes(problem.attention.dtype));
+  hop_bytes_ = static_cast<double>(memory::block_buffer_bytes(stored_in(problem, element_bytes()), footprint));
   link_period_ = machine::link_period(machine, ring_size());
   const auto hop_between = [&](std::int64_t from, std::int64_t to) {
     const machine::Link &link = machine::link_between(machine, from, to);
-    return machine::message_time(link, hop_bytes_, machine::concurrent_flows(machine, link, ring_size()));
+    const machine::Traffic traffic{ring_size(), machine::concurrent_flows(machine, link, ring_size())};
+    return machine::message_time(link, hop_bytes_,
+                                 machine::crowd_factor(link, machine::nearer_group(machine, link), traffic));
   };
   hop_by_place_ = {hop_between(ring_size() - 1, 0)};
   for (std::int64_t place = 0; place < link_period_; ++place) {

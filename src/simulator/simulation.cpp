@@ -23,12 +23,14 @@ constexpr int blocked_tick_bits = 19;
 constexpr double most_steps_computed = 1.0e13;
 constexpr std::int64_t most_unfolded_ranks = std::int64_t{1} << 26;
 
-void require_share(const char *field, double value, double high) {
-  if (!(value >= 0.0 && value <= high)) {
-    throw InvalidInput(std::string(field) + " is " + std::to_string(value) + "; it must be between 0 and " +
-                       std::to_string(high));
+void require_between(const char *field, double value, double low, double high) {
+  if (!(value >= low && value <= high)) {
+    throw InvalidInput(std::string(field) + " is " + std::to_string(value) + "; it must be between " +
+                       std::to_string(low) + " and " + std::to_string(high));
   }
 }
+
+void require_share(const char *field, double value, double high) { require_between(field, value, 0.0, high); }
 
 int thread_count(int asked) {
   if (asked > 0) {
@@ -102,16 +104,41 @@ Simulation simulate_ring(const machine::Machine &machine, const SimulationOption
   result.extrapolation = costs.extrapolation();
   result.hops_per_device = static_cast<double>(costs.steps() - 1);
   result.hops = ring_size * result.hops_per_device;
-  complete(machine, options, costs.element_bytes(), costs.step_fixed_s(), result);
+  complete(machine::Fleet(machine, costs.ring_size()), options, costs.element_bytes(), costs.step_fixed_s(), result);
   return result;
+}
+
+/// Bytes of the tensors that the remaining steps need: what the executor writes into a checkpoint.
+double held_bytes(const memory::MemoryByPurpose &memory) {
+  const std::int64_t scratch =
+      memory[memory::Purpose::communication] + memory[memory::Purpose::scores] + memory[memory::Purpose::workspace];
+  return static_cast<double>(memory.total() - scratch);
+}
+
+/// No tile was measured that fast: the time has no interval from measured rings.
+void note_what_if(const SimulationOptions &options, Simulation &result) {
+  const std::string what =
+      "what-if: tiles " + std::to_string(options.tile_speedup) + " times faster than the machine's";
+  result.time_source += ", " + what;
+  result.extrapolation += (result.extrapolation.empty() ? "" : "; ") + what;
+  result.extrapolated = true;
+  result.time_low_s = result.time_high_s = result.time_s;
+  result.time_confidence = 0.0;
 }
 
 } // namespace
 
 void validate(const SimulationOptions &options) {
   schedule::validate(options.problem);
+  validate(options.failures);
   require_share("speed_spread", options.speed_spread, 1.0);
   require_share("jitter", options.jitter, 0.25);
+  if (options.measured_jitter && options.jitter > 0.0) {
+    throw InvalidInput("jitter is measured and " + std::to_string(options.jitter) + "; it is one of them");
+  }
+  require_share("straggler share", options.straggler_share, 1.0);
+  require_between("straggler factor", options.straggler_factor, 1.0, 1e6);
+  require_between("tile_speedup", options.tile_speedup, 1e-3, 1e3);
   const auto listed = static_cast<std::int64_t>(options.device_speeds.size());
   if (listed > 0 && listed != options.problem.ring_size) {
     throw InvalidInput("device_speeds has " + std::to_string(listed) + " entries; it must have one for each of " +
@@ -135,15 +162,28 @@ void validate(const SimulationOptions &options) {
 }
 
 Simulation simulate(const machine::Machine &machine, const SimulationOptions &options) {
+  validate(options);
+  return simulate(machine::Fleet(machine, options.problem.ring_size), options);
+}
+
+Simulation simulate(const machine::Fleet &fleet, const SimulationOptions &options) {
   const auto begin = std::chrono::steady_clock::now();
   validate(options);
-  const bool simple = is_simple_ring(options);
+  const bool simple = is_simple_ring(options) && !fleet.mixed();
   if (!simple && options.engine != Engine::automatic && options.engine != Engine::plan) {
     throw InvalidInput("the plain, blocked and folded engines know dense forward rings of key/value blocks alone; use "
                        "engine automatic or plan");
   }
-  Simulation result =
-      simple && options.engine != Engine::plan ? simulate_ring(machine, options) : simulate_plan(machine, options);
+  Simulation result = simple && options.engine != Engine::plan ? simulate_ring(fleet.machine(0), options)
+                                                               : simulate_plan(fleet, options);
+  if (options.tile_speedup != 1.0) {
+    note_what_if(options, result);
+  }
+  const std::optional<machine::Failures> failures = failures_of(fleet);
+  if (devices_fail(failures, options.failures)) {
+    result.failures = estimate_failures(failures, options.failures, static_cast<double>(options.problem.ring_size),
+                                        result.time_s, held_bytes(result.memory), options.seed);
+  }
   result.wall_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   result.hops_per_s = result.hops / result.wall_s;
   return result;

@@ -2,12 +2,15 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "machine/fleet.hpp"
 #include "machine/machine.hpp"
 #include "memory/closed_form.hpp"
 #include "schedule/ring_schedule.hpp"
+#include "simulator/failures.hpp"
 
 namespace ringscale::simulator {
 
@@ -22,12 +25,18 @@ struct SimulationOptions {
   std::string dtype;         ///< arithmetic of a published machine; "": its first, float32 on calibrated ones
   double speed_spread = 0.0; ///< standard deviation of the logarithm of a device's time factor, 0..1
   double jitter = 0.0;       ///< relative standard deviation of one step's work, 0..0.25
+  /// One step's work over its median is drawn from the machine's measured quantiles, in place of `jitter`.
+  bool measured_jitter = false;
+  double straggler_share = 0.0;  ///< of the devices, 0..1
+  double straggler_factor = 1.0; ///< on their work, at least 1
+  double tile_speedup = 1.0;     ///< what-if: tiles this many times faster than the machine's
   /// Speed of each device relative to the calibrated one, ring_size of them above 0; empty: all 1.
   std::vector<double> device_speeds;
   std::uint64_t seed = 1;
   int threads = 0;                ///< 0: all cores of the affinity mask
   std::int64_t ranks_on_node = 0; ///< ranks that share the machine's cores; 0: every device has a core of its own
   Engine engine = Engine::automatic;
+  FailureOptions failures;
   int tick_bits = 0; ///< a tick is the longest step / 2^tick_bits; 0: 19 for blocked, else as fine as 62 bits allow
 };
 
@@ -52,6 +61,16 @@ struct FinishPercentiles {
   double p100_s = 0.0;
 };
 
+/// Memory of the devices of one type: what the one with the most holds, in closed form.
+struct TypeMemory {
+  std::string machine;
+  std::string machine_kind;
+  std::int64_t devices = 0;
+  std::int64_t memory_peak_bytes = 0;
+  std::int64_t device_memory_bytes = 0;
+  bool fits_memory = false;
+};
+
 struct Simulation {
   double time_s = 0.0;     ///< slowest device
   double time_low_s = 0.0; ///< interval from the machine's hold-out errors; equal to time_s without any
@@ -66,11 +85,12 @@ struct Simulation {
   memory::MemoryByPurpose memory;
   std::int64_t memory_peak_bytes = 0;
   std::int64_t device_memory_bytes = 0;
-  bool fits_memory = false;
-  double hop_bytes = 0.0;        ///< the largest block message
-  double result_hop_bytes = 0.0; ///< the largest result message, 0 where none travel
-  double hop_s = 0.0;            ///< the slowest message alone
-  double work_s = 0.0;           ///< the longest work of a step
+  bool fits_memory = false;             ///< on every type of device
+  std::vector<TypeMemory> memory_types; ///< one entry a type
+  double hop_bytes = 0.0;               ///< the largest block message
+  double result_hop_bytes = 0.0;        ///< the largest result message, 0 where none travel
+  double hop_s = 0.0;                   ///< the slowest message alone
+  double work_s = 0.0;                  ///< the longest work of a step
   std::string dtype;
   bool extrapolated = false;
   std::string extrapolation;         ///< what lies outside the calibrated range
@@ -83,13 +103,17 @@ struct Simulation {
   std::string engine;
   double tick_s = 0.0; ///< resolution of every time
   double wall_s = 0.0;
-  double hops_per_s = 0.0; ///< hops / wall_s
+  double hops_per_s = 0.0;                 ///< hops / wall_s
+  std::optional<FailureEstimate> failures; ///< where machine or options say how often devices fail
   double hold_out_median_relative_error = 0.0;
   std::int64_t hold_out_points = 0;
 };
 
-/// Simulates one pass of the ring on `machine`. Throws InvalidInput for a bad problem or option.
+/// Simulates one pass of the ring on devices of `machine`. Throws InvalidInput for a bad problem or option.
 Simulation simulate(const machine::Machine &machine, const SimulationOptions &options);
+
+/// The same on devices of several types; there must be as many as the ring has.
+Simulation simulate(const machine::Fleet &fleet, const SimulationOptions &options);
 
 /// Checks the options alone.
 void validate(const SimulationOptions &options);

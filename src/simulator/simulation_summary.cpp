@@ -3,45 +3,110 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
+
+#include "schedule/ring_plan.hpp"
+#include "simulator/stored_problem.hpp"
 
 namespace ringscale::simulator {
 
 namespace {
 
 /// The next measured / predicted ratio lies between the extremes of n earlier ones with probability (n - 1) / (n + 1).
-void find_interval(const machine::Machine &machine, Simulation &result) {
+/// Of several types the interval is the widest, and nothing is known when one of them was not calibrated.
+void find_interval(const machine::Fleet &fleet, Simulation &result) {
   result.time_low_s = result.time_high_s = result.time_s;
   double lowest = 1.0e300;
   double highest = 0.0;
-  for (const machine::HoldOut &point : machine.hold_out) {
-    const double ratio = point.measured_s / point.predicted_s;
-    lowest = std::min(lowest, ratio);
-    highest = std::max(highest, ratio);
+  auto fewest = static_cast<std::int64_t>(fleet.machine(0).hold_out.size());
+  for (std::size_t type = 0; type < fleet.types(); ++type) {
+    const machine::Machine &machine = fleet.machine(type);
+    for (const machine::HoldOut &point : machine.hold_out) {
+      const double ratio = point.measured_s / point.predicted_s;
+      lowest = std::min(lowest, ratio);
+      highest = std::max(highest, ratio);
+    }
+    fewest = std::min(fewest, static_cast<std::int64_t>(machine.hold_out.size()));
+    result.hold_out_median_relative_error =
+        std::max(result.hold_out_median_relative_error, machine.hold_out_median_relative_error);
   }
-  const auto points = static_cast<double>(machine.hold_out.size());
+  const auto points = static_cast<double>(fewest);
   if (points >= 2.0) {
     result.time_low_s = result.time_s * lowest;
     result.time_high_s = result.time_s * highest;
     result.time_confidence = (points - 1.0) / (points + 1.0);
   }
-  result.hold_out_points = static_cast<std::int64_t>(machine.hold_out.size());
-  result.hold_out_median_relative_error = machine.hold_out_median_relative_error;
+  result.hold_out_points = fewest;
 }
 
-void find_memory(const machine::Machine &machine, const SimulationOptions &options, std::int64_t element_bytes,
-                 Simulation &result) {
-  const memory::KernelFootprint footprint{machine.footprint.key_tile_tokens, machine.footprint.workspace_bytes};
-  const std::int64_t rank = memory::rank_with_most_memory(options.problem);
-  result.memory = memory::closed_form(options.problem, rank, footprint, options.kernel);
-  // The closed form counts the problem's element type; a published machine may compute in a narrower one.
-  const std::int64_t counted = problem::storage_bytes(options.problem.attention.dtype);
-  for (const memory::Purpose purpose :
-       {memory::Purpose::query, memory::Purpose::key_value, memory::Purpose::output, memory::Purpose::communication}) {
-    result.memory[purpose] = result.memory[purpose] / counted * element_bytes;
+/// The rank of a type that holds most: that with the most queries, and of these the most keys.
+std::int64_t rank_with_most_memory(const machine::Fleet &fleet, std::size_t type,
+                                   const schedule::RingProblem &problem) {
+  if (!fleet.mixed()) {
+    return memory::rank_with_most_memory(problem);
   }
-  result.memory_peak_bytes = result.memory.total();
-  result.device_memory_bytes = static_cast<std::int64_t>(machine.device.memory_bytes.value);
-  result.fits_memory = result.memory_peak_bytes <= result.device_memory_bytes;
+  std::int64_t most = fleet.first_rank(type);
+  std::int64_t most_tokens = -1;
+  for (std::int64_t rank = most; rank < fleet.first_rank(type) + fleet.devices_of(type); ++rank) {
+    const std::int64_t tokens = schedule::queries_of(problem, rank).count() + schedule::keys_of(problem, rank).count();
+    if (tokens > most_tokens) {
+      most = rank;
+      most_tokens = tokens;
+    }
+  }
+  return most;
+}
+
+/// Memory of `rank` when tensors are stored in `element_bytes` an element. Results and gradients are added up in single
+/// precision whatever tensors are stored in.
+memory::MemoryByPurpose memory_of(const schedule::RingProblem &problem, std::int64_t rank,
+                                  const memory::KernelFootprint &footprint, memory::KernelKind kernel,
+                                  std::int64_t element_bytes) {
+  using memory::Purpose;
+  const schedule::RingProblem stored = stored_in(problem, element_bytes);
+  const schedule::RingProblem single = stored_in(problem, sizeof(float));
+  memory::MemoryByPurpose memory = memory::closed_form(stored, rank, footprint, kernel);
+  if (problem.pass == schedule::Pass::backward || problem.moving == schedule::Moving::query) {
+    const memory::MemoryByPurpose wide = memory::closed_form(single, rank, footprint, kernel);
+    const std::int64_t buffers = schedule::buffer_counts(problem, rank).result_buffers;
+    memory[Purpose::communication] +=
+        buffers * (memory::result_buffer_bytes(single) - memory::result_buffer_bytes(stored));
+    memory[Purpose::gradient] = wide[Purpose::gradient];
+    memory[Purpose::workspace] = wide[Purpose::workspace];
+    if (problem.pass == schedule::Pass::forward) {
+      memory[Purpose::output] = wide[Purpose::output]; // the result at home
+    }
+  }
+  return memory;
+}
+
+void find_memory(const machine::Fleet &fleet, const SimulationOptions &options, std::int64_t element_bytes,
+                 Simulation &result) {
+  result.fits_memory = true;
+  double fullest = -1.0;
+  for (std::size_t type = 0; type < fleet.types(); ++type) {
+    const machine::Machine &machine = fleet.machine(type);
+    const memory::KernelFootprint footprint{machine.footprint.key_tile_tokens, machine.footprint.workspace_bytes};
+    const std::int64_t rank = rank_with_most_memory(fleet, type, options.problem);
+    const memory::MemoryByPurpose memory = memory_of(options.problem, rank, footprint, options.kernel, element_bytes);
+    TypeMemory of_type{machine.name,
+                       machine.kind,
+                       fleet.devices_of(type),
+                       memory.total(),
+                       static_cast<std::int64_t>(machine.device.memory_bytes.value),
+                       false};
+    of_type.fits_memory = of_type.memory_peak_bytes <= of_type.device_memory_bytes;
+    result.fits_memory = result.fits_memory && of_type.fits_memory;
+    // The row shows the type whose memory is fullest.
+    const double filled = static_cast<double>(of_type.memory_peak_bytes) / machine.device.memory_bytes.value;
+    if (filled > fullest) {
+      fullest = filled;
+      result.memory = memory;
+      result.memory_peak_bytes = of_type.memory_peak_bytes;
+      result.device_memory_bytes = of_type.device_memory_bytes;
+    }
+    result.memory_types.push_back(std::move(of_type));
+  }
 }
 
 /// What a faster part would have to be for the ring to go faster.
@@ -74,16 +139,20 @@ void summarise_finish(std::vector<std::int64_t> ticks, Simulation &result) {
   result.time_s = result.finish.p100_s;
 }
 
-void complete(const machine::Machine &machine, const SimulationOptions &options, std::int64_t element_bytes,
+void complete(const machine::Fleet &fleet, const SimulationOptions &options, std::int64_t element_bytes,
               double step_fixed_s, Simulation &result) {
   const problem::AttentionProblem &attention = options.problem.attention;
   const auto tokens = static_cast<double>(attention.batch) * static_cast<double>(attention.tokens);
   result.tokens_per_s = tokens / result.time_s;
   result.tokens_per_s_per_device = result.tokens_per_s / static_cast<double>(options.problem.ring_size);
   result.extrapolated = !result.extrapolation.empty();
-  find_interval(machine, result);
-  find_memory(machine, options, element_bytes, result);
-  result.bound = bound_of(result, step_fixed_s, machine.links.back().latency_s.value);
+  find_interval(fleet, result);
+  find_memory(fleet, options, element_bytes, result);
+  double latency_s = 0.0;
+  for (std::size_t type = 0; type < fleet.types(); ++type) {
+    latency_s = std::max(latency_s, fleet.machine(type).links.back().latency_s.value);
+  }
+  result.bound = bound_of(result, step_fixed_s, latency_s);
 }
 
 } // namespace ringscale::simulator

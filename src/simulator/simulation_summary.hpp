@@ -16,8 +16,8 @@ int fine_tick_bits(std::int64_t steps);
 /// Time and percentiles over devices from when each finished; tick_s of `result` is set.
 void summarise_finish(std::vector<std::int64_t> ticks, Simulation &result);
 
-/// Everything that follows from the time, the machine and the problem: throughput, interval, memory, bound.
-void complete(const machine::Machine &machine, const SimulationOptions &options, std::int64_t element_bytes,
+/// Everything that follows from the time, the machines and the problem: throughput, interval, memory, bound.
+void complete(const machine::Fleet &fleet, const SimulationOptions &options, std::int64_t element_bytes,
               double step_fixed_s, Simulation &result);
 
 } // namespace ringscale::simulator

@@ -174,7 +174,7 @@ private:
   void copy(const schedule::RankStep &one) {
     std::int64_t ticks = 0;
     for (const schedule::BlockMessage &message : one.sends) {
-      ticks += std::llround(costs_.copy_s(message.owner) / picoseconds.tick_s);
+      ticks += std::llround(costs_.copy_s(rank_, message.owner) / picoseconds.tick_s);
     }
     compute(ticks);
   }
@@ -211,8 +211,8 @@ private:
     }
     due_.erase(step);
     if (longest_s > 0.0) {
-      const double fixed_s = computes ? costs_.step_fixed_s() : 0.0;
-      compute(std::llround(costs_.exposed_s(work.total() + fixed_s, longest_s) / picoseconds.tick_s));
+      const double fixed_s = computes ? costs_.step_fixed_s(rank_) : 0.0;
+      compute(std::llround(costs_.exposed_s(rank_, work.total() + fixed_s, longest_s) / picoseconds.tick_s));
     }
   }
 
@@ -221,11 +221,11 @@ private:
     std::int64_t ticks = 0;
     for (const schedule::Meeting &meeting : one.meetings) {
       if (meeting.arriving_result != schedule::no_result) {
-        ticks += std::llround(costs_.addition_s(meeting.owner) * factor / picoseconds.tick_s);
+        ticks += std::llround(costs_.addition_s(rank_, meeting.owner) * factor / picoseconds.tick_s);
       }
     }
     const auto home = static_cast<std::int64_t>(one.home_additions.size());
-    compute(ticks + home * std::llround(costs_.addition_s(rank_) * factor / picoseconds.tick_s));
+    compute(ticks + home * std::llround(costs_.addition_s(rank_, rank_) * factor / picoseconds.tick_s));
   }
 
   const PlanCosts &costs_;
@@ -249,7 +249,7 @@ std::string exact_smpi_settings() {
   return settings;
 }
 
-std::string write_smpi_trace(const machine::Machine &machine, const SimulationOptions &options,
+std::string write_smpi_trace(const machine::Fleet &fleet, const SimulationOptions &options,
                              const std::filesystem::path &folder, TraceSizes sizes) {
   validate(options);
   if (sizes == TraceSizes::bytes && options.problem.layout == schedule::MessageLayout::separate) {
@@ -262,7 +262,7 @@ std::string write_smpi_trace(const machine::Machine &machine, const SimulationOp
                        "up to " +
                        std::to_string(most_traced_ranks) + " ranks");
   }
-  const PlanCosts costs(machine, options);
+  const PlanCosts costs(fleet, options);
   std::error_code problem;
   if (!std::filesystem::create_directory(folder, problem)) {
     throw InvalidInput("cannot make the trace folder " + folder.string() + ": " +

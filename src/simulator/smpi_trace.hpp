@@ -22,8 +22,12 @@ enum class TraceSizes { times, bytes };
 /// list traces.txt, platform.xml with one link per hop, hosts.txt. SMPI then computes the ring's time by its own
 /// network model; nothing of the recurrence is in the files. Returns the command that replays them. Throws InvalidInput
 /// when the ring is larger than most_traced_ranks or the folder exists.
-std::string write_smpi_trace(const machine::Machine &machine, const SimulationOptions &options,
+std::string write_smpi_trace(const machine::Fleet &fleet, const SimulationOptions &options,
                              const std::filesystem::path &folder, TraceSizes sizes = TraceSizes::times);
+inline std::string write_smpi_trace(const machine::Machine &machine, const SimulationOptions &options,
+                                    const std::filesystem::path &folder, TraceSizes sizes = TraceSizes::times) {
+  return write_smpi_trace(machine::Fleet(machine, options.problem.ring_size), options, folder, sizes);
+}
 
 /// smpirun's settings under which a message takes latency + bytes / bandwidth exactly (SimGrid 3.32): no TCP terms, no
 /// cross traffic, no factors, and a send that ends when its message has arrived. Of computation only the traces' own

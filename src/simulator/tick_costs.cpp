@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "simulator/device_time.hpp"
 #include "simulator/noise.hpp"
 
 namespace ringscale::simulator {
@@ -16,8 +17,8 @@ std::int64_t rounded(double seconds, const TickScale &scale) { return std::llrou
 
 TickScale TickScale::of(const RingCosts &costs, const SimulationOptions &options, int bits) {
   double slowest = 1.0;
-  for (std::int64_t rank = 0; rank < costs.ring_size() && options.speed_spread > 0.0; ++rank) {
-    slowest = std::max(slowest, device_time_factor(options.seed, rank, options.speed_spread));
+  for (std::int64_t rank = 0; rank < costs.ring_size() && devices_differ(options); ++rank) {
+    slowest = std::max(slowest, device_time_factor(options, rank));
   }
   const double noise = static_cast<double>(largest_noise) / noise_deviation * options.jitter;
   const double work_s = (costs.largest_work_s() * slowest + costs.step_fixed_s()) * (1.0 + noise);
@@ -34,7 +35,7 @@ TickScale TickScale::of(const RingCosts &costs, const SimulationOptions &options
 
 std::int64_t work_ticks(const RingCosts &costs, const SimulationOptions &options, const TickScale &scale,
                         std::int64_t rank, std::int64_t step) {
-  const double factor = device_time_factor(options.seed, rank, options.speed_spread);
+  const double factor = device_time_factor(options, rank);
   return rounded(costs.work(rank, step).total() * factor + costs.step_fixed_s(), scale);
 }
 
@@ -83,7 +84,7 @@ TickCosts<Tick>::TickCosts(const RingCosts &costs, const SimulationOptions &opti
   std::vector<double> factor(length, 1.0);
   AlignedVector<Tick> hop(length + 1);
   for (std::size_t index = 0; index < length; ++index) {
-    factor[index] = device_time_factor(options.seed, rank_at(index), options.speed_spread);
+    factor[index] = device_time_factor(options, rank_at(index));
     hop[index] = static_cast<Tick>(hop_ticks(costs, scale, rank_at(index)));
   }
   hop[length] = static_cast<Tick>(hop_ticks(costs, scale, rank_at(length)));

@@ -7,6 +7,7 @@
 
 #include "statistics/summary.hpp"
 #include "sweep/row_parts.hpp"
+#include "sweep/simulation_fields.hpp"
 
 namespace ringscale::sweep {
 
@@ -49,6 +50,11 @@ Design design_of(memory::MemoryModel model) {
 
 Json simulation_row(const std::string &point, const machine::Machine &machine,
                     const simulator::SimulationOptions &options, const simulator::Simulation &simulation) {
+  return simulation_row(point, machine::Fleet(machine, options.problem.ring_size), options, simulation);
+}
+
+Json simulation_row(const std::string &point, const machine::Fleet &fleet, const simulator::SimulationOptions &options,
+                    const simulator::Simulation &simulation) {
   Json row =
       common_fields({"simulated", "simulate", point}, options.problem, ring::SoftmaxRule::online, options.kernel);
   add_schedule_fields(row, options.problem);
@@ -58,10 +64,11 @@ Json simulation_row(const std::string &point, const machine::Machine &machine,
   row["time_source"] = simulation.time_source;
   row["dtype"] = simulation.dtype; // a published machine computes in its own
   row["seed"] = options.seed;
-  row["machine"] = machine.name;
-  row["machine_kind"] = machine.kind;
+  row["machine"] = fleet.name();
+  row["machine_kind"] = kind_of(fleet);
   row["speed_spread"] = options.speed_spread;
   row["jitter"] = options.jitter;
+  add_what_if_fields(row, options, simulation);
   row["hops"] = static_cast<std::int64_t>(simulation.hops_per_device);
   row["hops_all_devices"] = simulation.hops;
   row["result_hops"] = static_cast<std::int64_t>(simulation.result_hops_per_device);
@@ -102,6 +109,10 @@ Json simulation_row(const std::string &point, const machine::Machine &machine,
   row["steps_computed"] = simulation.steps_computed;
   row["wall_s"] = finite_or_null(simulation.wall_s);
   row["hops_per_s"] = finite_or_null(simulation.hops_per_s);
+  if (simulation.failures) {
+    add_failure_fields(row, *simulation.failures);
+  }
+  add_field_kinds(row);
   return row;
 }
 

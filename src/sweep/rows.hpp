@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 
+#include "machine/fleet.hpp"
 #include "machine/machine.hpp"
 #include "memory/closed_form.hpp"
 #include "memory/memory_model.hpp"
@@ -24,6 +25,9 @@ report::Json ring_row(const std::string &point, const ring::RingOptions &options
 /// A ring simulated on `machine`. `hops` are the block messages of the device that sends most, `hops_all_devices` those
 /// of all; `result_hops` the same of partial results.
 report::Json simulation_row(const std::string &point, const machine::Machine &machine,
+                            const simulator::SimulationOptions &options, const simulator::Simulation &simulation);
+/// The same on several types of devices: `machine` names them with their numbers, `device_types` lists each.
+report::Json simulation_row(const std::string &point, const machine::Fleet &fleet,
                             const simulator::SimulationOptions &options, const simulator::Simulation &simulation);
 
 /// Memory of the device with the most under a named design, in closed form. Designs that are no ring of this program

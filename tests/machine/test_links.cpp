@@ -49,8 +49,8 @@ TEST(Links, MessageTimeIsLatencyOverheadAndSharedBandwidth) {
   Link link = three_levels().links[0];
   link.per_message_overhead_s = number(1e-6);
   link.sharing = number(0.5);
-  EXPECT_DOUBLE_EQ(message_time(link, 1e6, 1), 3e-6 + 1e-6 + 1e-3);
-  EXPECT_DOUBLE_EQ(message_time(link, 1e6, 3), 3e-6 + 1e-6 + 1e-3 * 2.0);
+  EXPECT_DOUBLE_EQ(message_time(link, 1e6, crowd_factor(link, 1, {8, 1})), 3e-6 + 1e-6 + 1e-3);
+  EXPECT_DOUBLE_EQ(message_time(link, 1e6, crowd_factor(link, 1, {8, 3})), 3e-6 + 1e-6 + 1e-3 * 2.0);
 }
 
 TEST(CoreSharing, DividesCoresAndCountsIdleRanksByTheirShare) {

@@ -43,12 +43,47 @@ machine::Machine full_machine() {
   return machine;
 }
 
+/// With every field that a file may leave out.
+machine::Machine machine_with_optional_fields() {
+  machine::Machine machine = full_machine();
+  const machine::Number some{2.0, "analytic", "a test"};
+  machine::Link &link = machine.links.back();
+  link.devices_per_card = 1;
+  link.duplex = machine::Duplex::half;
+  link.oversubscription = some;
+  link.rendezvous = machine::Rendezvous{8192, some};
+  link.receive_buffer_bytes = 65536;
+  machine.failures = machine::Failures{some, some, some, some, some};
+  return machine;
+}
+
 TEST(MachineDocument, ReadsBackWhatItWrote) {
-  for (const machine::Machine &machine : {full_machine(), simulator_tests::simple_machine(1e-9, 1e-6, 1e9)}) {
+  for (const machine::Machine &machine :
+       {full_machine(), machine_with_optional_fields(), simulator_tests::simple_machine(1e-9, 1e-6, 1e9)}) {
     const std::string text = write_json(machine_to_json(machine), 2);
     const machine::Machine again = machine_from_json(parse_json(text, "text"), "text");
     EXPECT_EQ(write_json(machine_to_json(again), 2), text);
   }
+}
+
+TEST(MachineDocument, OptionalFieldsAreReadAndBadOnesNamed) {
+  const Json whole = machine_to_json(machine_with_optional_fields());
+  const machine::Machine machine = machine_from_json(whole, "file.json");
+  EXPECT_EQ(machine.links.back().duplex, machine::Duplex::half);
+  EXPECT_EQ(machine.links.back().rendezvous->threshold_bytes, 8192);
+  EXPECT_EQ(machine.failures->storage_bandwidth_bytes_per_s->value, 2.0);
+  const std::size_t last = machine.links.size() - 1;
+  const auto refused = [&](const std::function<void(Json &)> &change, const std::string &what) {
+    Json document = whole;
+    change(document);
+    EXPECT_NE(refusal(document).find(what), std::string::npos) << refusal(document);
+  };
+  refused([&](Json &document) { document["links"][last]["duplex"] = "both"; }, "duplex 'both'");
+  refused([&](Json &document) { document["links"][last]["devices_per_card"] = 0; }, "devices_per_card");
+  refused([&](Json &document) { document["links"][last]["rendezvous"].erase("handshake_s"); }, "handshake_s");
+  refused([&](Json &document) { document["failures"].erase("restart_s"); }, "restart_s");
+  refused([&](Json &document) { document["failures"]["device_mtbf_s"]["value"] = 0.0; }, "failures.device_mtbf_s");
+  refused([&](Json &document) { document["failures"]["mtbf_s"] = 1.0; }, "mtbf_s");
 }
 
 TEST(MachineDocument, AnotherSchemaOrVersionIsOneClearLine) {

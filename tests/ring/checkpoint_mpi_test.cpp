@@ -8,8 +8,8 @@
 
 #include "problem/invalid_input.hpp"
 #include "ring/checkpoint_file.hpp"
-#include "ring/checkpoint_interval.hpp"
 #include "ring/checkpointed_run.hpp"
+#include "schedule/checkpoint_interval.hpp"
 #include "tests/report/temporary_folder.hpp"
 #include "tests/ring/checkpoint_sample.hpp"
 #include "tests/ring/loopback_ring.hpp"
@@ -163,8 +163,8 @@ TEST(CheckpointedRun, IntervalsComeFromTheMeasuredCostOfTheFirstCheckpoint) {
     ASSERT_TRUE(rare.checkpoint.has_value());
     ASSERT_EQ(rare.checkpoint->write_samples_s.size(), 1U) << "the first one, for its cost";
     const double cost_s = rare.checkpoint->write_samples_s.front();
-    EXPECT_EQ(rare.checkpoint->young_interval_s, young_interval_s(cost_s, 1e9));
-    EXPECT_EQ(rare.checkpoint->daly_interval_s, daly_interval_s(cost_s, 1e9));
+    EXPECT_EQ(rare.checkpoint->young_interval_s, schedule::young_interval_s(cost_s, 1e9));
+    EXPECT_EQ(rare.checkpoint->daly_interval_s, schedule::daly_interval_s(cost_s, 1e9));
     EXPECT_EQ(rare.checkpoint->every_steps, 5) << "no more than the plan has";
     EXPECT_EQ(rare.checkpoint->bytes.size(), 1U);
     EXPECT_FALSE(rare.checkpoint->resumed_from_step.has_value());

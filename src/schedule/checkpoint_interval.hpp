@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-namespace ringscale::ring {
+namespace ringscale::schedule {
 
 /// Seconds of work between two checkpoints that make a run shortest, when failures are exponential with `mtbf_s`
 /// seconds between them for the whole job and a checkpoint takes `checkpoint_s`: sqrt(2 C M) to first order (Young
@@ -26,4 +26,4 @@ struct CheckpointCosts {
 /// finite, and for times that are not > 0.
 double expected_run_time_s(double work_s, double interval_s, const CheckpointCosts &costs);
 
-} // namespace ringscale::ring
+} // namespace ringscale::schedule

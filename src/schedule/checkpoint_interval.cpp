@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "ring/checkpoint_interval.hpp"
+#include "schedule/checkpoint_interval.hpp"
 
 #include <cmath>
 #include <string>
 
 #include "problem/invalid_input.hpp"
 
-namespace ringscale::ring {
+namespace ringscale::schedule {
 
 namespace {
 
@@ -52,4 +52,4 @@ double expected_run_time_s(double work_s, double interval_s, const CheckpointCos
          interval_s;
 }
 
-} // namespace ringscale::ring
+} // namespace ringscale::schedule

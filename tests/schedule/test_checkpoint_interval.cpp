@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "ring/checkpoint_interval.hpp"
+#include "schedule/checkpoint_interval.hpp"
 
 #include <gtest/gtest.h>
 
@@ -12,7 +12,7 @@
 #include "problem/counter_random.hpp"
 #include "tests/report/expect_invalid.hpp"
 
-namespace ringscale::ring {
+namespace ringscale::schedule {
 namespace {
 
 /// Seconds until the next failure, exponential with mean `mtbf_s`.
@@ -156,4 +156,4 @@ TEST(CheckpointIntervals, RefuseTimesThatAreNone) {
 }
 
 } // namespace
-} // namespace ringscale::ring
+} // namespace ringscale::schedule
