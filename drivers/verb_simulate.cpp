@@ -11,10 +11,12 @@
 #include "drivers/flag_checks.hpp"
 #include "drivers/pattern_flags.hpp"
 #include "drivers/session.hpp"
+#include "drivers/trace_flags.hpp"
 #include "problem/invalid_input.hpp"
 #include "report/machine_document.hpp"
 #include "report/output_file.hpp"
 #include "report/results_document.hpp"
+#include "simulator/goal_schedule.hpp"
 #include "simulator/simulation.hpp"
 #include "simulator/smpi_trace.hpp"
 #include "sweep/rows.hpp"
@@ -44,6 +46,8 @@ struct SimulateFlags {
   PatternFlags pattern;
   std::string engine = "automatic";
   std::string trace_folder;
+  std::string goal_file;
+  TraceFlags trace;
   bool explain = false;
   simulator::SimulationOptions options;
 };
@@ -102,6 +106,7 @@ void resolve(SimulateFlags &flags, const Session &session) {
   flags.options.seed = session.options.seed;
   flags.options.engine = parse_engine(flags.engine);
   simulator::validate(flags.options);
+  selection_of(flags.trace, flags.ring_size, schedule::step_count(flags.options.problem));
 }
 
 std::string shown(double value, const char *unit) {
@@ -177,6 +182,11 @@ int run(Session &session, SimulateFlags &flags) {
   if (!folder.empty()) {
     report::require_writable_folder(folder);
   }
+  require_trace_file(flags.trace);
+  if (!flags.goal_file.empty()) {
+    report::write_file_exclusive(flags.goal_file, simulator::goal_schedule(machine, flags.options));
+    session.say("wrote " + flags.goal_file);
+  }
   if (!flags.trace_folder.empty()) {
     const std::string command = simulator::write_smpi_trace(machine, flags.options, flags.trace_folder);
     session.say("wrote " + flags.trace_folder + "; replay: " + command);
@@ -194,6 +204,9 @@ int run(Session &session, SimulateFlags &flags) {
   }
   const Json document = report::results_document("simulate", config, rows, "valid", {}, session.run_provenance());
   print_table(session, machine, result);
+  if (flags.trace.asked_for()) {
+    write_simulated_trace(session, flags.trace, machine, flags.machine, flags.options, result);
+  }
   if (flags.explain) {
     explain(session, result.slowest);
   }
@@ -258,6 +271,9 @@ void add_simulate_verb(CLI::App &program, Session &session) {
   verb->add_flag("--explain", flags->explain, "Where the time of the slowest device went");
   verb->add_option("--emit-trace", flags->trace_folder,
                    "New folder for time-independent traces that SimGrid's smpirun replays (up to 4096 devices)");
+  verb->add_option("--emit-goal", flags->goal_file,
+                   "New file for the schedule in GOAL, the text that LogGOPSim reads (up to 1e6 steps of devices)");
+  add_trace_flags(*verb, flags->trace, "what the simulated ranks do when");
   add_common_flags(*verb, session, {CommonFlag::json, CommonFlag::dry_run, CommonFlag::output, CommonFlag::seed});
   verb->callback([flags, &session] { session.action = [flags, &session] { return run(session, *flags); }; });
 }
