@@ -186,10 +186,10 @@ void report_run(Session &session, const RingFlags &flags, const ring::RecoveredR
   const Json document = report::results_document("ring", configuration(flags), Json::array({row}), verdict, run.reasons,
                                                  session.run_provenance());
   say_row(session, flags.options, run);
+  finish_document(session, document, verdict);
   if (run.trace) {
     write_measured_trace(session, flags.trace, flags.options, *run.trace, run.samples_s);
   }
-  finish_document(session, document, verdict);
 }
 
 /// What a traced run shows. Throws InvalidInput for runs that have no repetition to trace.

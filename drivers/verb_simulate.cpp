@@ -192,6 +192,9 @@ int run(Session &session, SimulateFlags &flags) {
     session.say("wrote " + flags.trace_folder + "; replay: " + command);
   }
   const simulator::Simulation result = simulator::simulate(machine, flags.options);
+  if (flags.trace.asked_for()) {
+    write_simulated_trace(session, flags.trace, machine, flags.machine, flags.options, result);
+  }
   const std::string point = "simulate-" + machine.name + "-" + std::to_string(flags.ring_size);
   Json rows = Json::array();
   rows.push_back(sweep::simulation_row(point, machine, flags.options, result));
@@ -204,9 +207,6 @@ int run(Session &session, SimulateFlags &flags) {
   }
   const Json document = report::results_document("simulate", config, rows, "valid", {}, session.run_provenance());
   print_table(session, machine, result);
-  if (flags.trace.asked_for()) {
-    write_simulated_trace(session, flags.trace, machine, flags.machine, flags.options, result);
-  }
   if (flags.explain) {
     explain(session, result.slowest);
   }

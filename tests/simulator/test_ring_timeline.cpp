@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <map>
 #include <numeric>
 #include <string>
@@ -169,6 +170,41 @@ TEST(RingTimeline, NamesBlocksPairsAndMessages) {
   }
 }
 
+TEST(RingTimeline, SharesAStepsWorkOutInProportionToItsCosts) {
+  machine::Machine machine = simple_machine(1e-6, 1e-6, 1e9);
+  machine.step_fixed_s = number(3e-5);
+  machine.merge.fixed_s = number(2e-5);
+  machine.merge.fused = false;
+  SimulationOptions options = ring_options(5, 16);
+  options.problem.schedule = Schedule::bidirectional_ring; // two meetings in a step
+  options.jitter = 0.2;
+  options.speed_spread = 0.3;
+  const Simulation result = simulate(machine, options);
+  const PlanCosts costs(machine, options);
+  const Timeline timeline = ring_timeline(machine, options, result, all_ranks(options));
+  // Of one rank and step: seconds a second of cost, the same for all parts, and jitter makes it something else than 1.
+  std::map<std::pair<std::int64_t, std::int64_t>, std::vector<double>> stretch;
+  for (const TimelineSlice &slice : timeline.slices) {
+    const double factor = costs.time_factor(slice.rank);
+    const double length_s = slice.end_s - slice.begin_s;
+    if (slice.activity == Activity::fixed) {
+      stretch[{slice.rank, slice.step}].push_back(length_s / costs.step_fixed_s());
+    } else if (slice.activity == Activity::compute) {
+      stretch[{slice.rank, slice.step}].push_back(length_s / (factor * costs.meeting(slice.rank, slice.owner).tile_s));
+    } else if (slice.activity == Activity::merge) {
+      stretch[{slice.rank, slice.step}].push_back(length_s / (factor * costs.meeting(slice.rank, slice.owner).merge_s));
+    }
+  }
+  ASSERT_EQ(stretch.size(), 15U);
+  for (const auto &[place, all] : stretch) {
+    EXPECT_EQ(all.size(), place.second == 0 ? 2U : 5U); // the first block is not merged
+    for (const double one : all) {
+      EXPECT_NEAR(one, all.front(), 1e-6);
+    }
+    EXPECT_GT(std::abs(all.front() - 1.0), 1e-6);
+  }
+}
+
 TEST(RingTimeline, ShowsTheRanksAndStepsThatWereChosen) {
   const machine::Machine machine = simple_machine(1e-9, 1e-6, 1e9);
   const SimulationOptions options = ring_options(6, 32);
@@ -219,16 +255,6 @@ TEST(RingTimelineControl, AnotherTimeOrTickIsRefused) {
   Simulation other = result;
   other.tick_s *= 1.5;
   EXPECT_THROW(ring_timeline(machine, options, other, all_ranks(options)), problem::InvalidInput);
-}
-
-TEST(NumberList, ReadsNumbersAndRanges) {
-  using List = std::vector<std::int64_t>;
-  EXPECT_EQ(schedule::parse_number_list("--trace-ranks", "0-3,17", 18), (List{0, 1, 2, 3, 17}));
-  EXPECT_EQ(schedule::parse_number_list("--trace-ranks", "5,2-3,2", 6), (List{2, 3, 5}));
-  for (const char *bad : {"", "a", "1,", "3-1", "-1", "1-", "18", "0-18", "1 ", "1.5", "99999999999999999999"}) {
-    EXPECT_THROW(schedule::parse_number_list("--trace-ranks", bad, 18), problem::InvalidInput) << bad;
-  }
-  EXPECT_THROW(schedule::parse_number_list("--trace-ranks", "0-2000000", 1 << 22), problem::InvalidInput);
 }
 
 } // namespace
