@@ -32,7 +32,8 @@ private:
 /// One rank's plan in the making.
 class Planner {
 public:
-  Planner(const RingProblem &problem, std::int64_t rank) : problem_(problem), rank_(rank) {
+  Planner(const RingProblem &problem, const LastSteps &last_steps, std::int64_t rank)
+      : problem_(problem), last_steps_(last_steps), rank_(rank) {
     plan_.steps.resize(static_cast<std::size_t>(step_count(problem) + 1));
   }
 
@@ -54,7 +55,7 @@ private:
     return owner >= 0 && step <= last_of(owner, lane);
   }
 
-  std::int64_t last_of(std::int64_t owner, std::int64_t lane) const { return last_step_of(problem_, owner, lane); }
+  std::int64_t last_of(std::int64_t owner, std::int64_t lane) const { return last_steps_(owner, lane); }
 
   bool admits(std::int64_t owner) const {
     const bool queries_move = problem_.moving == Moving::query;
@@ -193,6 +194,7 @@ private:
   }
 
   const RingProblem &problem_;
+  const LastSteps &last_steps_;
   std::int64_t rank_;
   RingPlan plan_;
   BufferDeal blocks_;
@@ -219,8 +221,12 @@ std::int64_t RingPlan::result_messages() const {
 
 RingPlan ring_plan(const RingProblem &problem, std::int64_t rank) {
   validate(problem);
+  return ring_plan(problem, LastSteps(problem), rank);
+}
+
+RingPlan ring_plan(const RingProblem &problem, const LastSteps &last_steps, std::int64_t rank) {
   (void)keys_of(problem, rank);
-  return Planner(problem, rank).make();
+  return Planner(problem, last_steps, rank).make();
 }
 
 BufferCounts buffer_counts(const RingProblem &problem, std::int64_t rank) {

@@ -68,6 +68,8 @@ struct RingPlan {
 
 /// Throws InvalidInput for a bad problem or rank.
 RingPlan ring_plan(const RingProblem &problem, std::int64_t rank);
+/// The same for many ranks of one problem, whose last steps are asked once.
+RingPlan ring_plan(const RingProblem &problem, const LastSteps &last_steps, std::int64_t rank);
 
 /// Buffers that plans of this problem need: block buffers (the own one among them) and result buffers. Constant time
 /// for Hops::all, where all ranks need the same; else those of the plan of `rank`.

@@ -213,6 +213,15 @@ std::int64_t last_step_of(const RingProblem &problem, std::int64_t owner, std::i
   return lane == 0 ? 0 : -1;
 }
 
+LastSteps::LastSteps(const RingProblem &problem)
+    : ring_size_(problem.ring_size), owners_alike_(problem.hops == Hops::all) {
+  for (std::int64_t lane = 0; lane < lane_count(problem); ++lane) {
+    for (std::int64_t owner = 0; owner < (owners_alike_ ? 1 : ring_size_); ++owner) {
+      of_.push_back(last_step_of(problem, owner, lane));
+    }
+  }
+}
+
 std::int64_t hop_count(const RingProblem &problem) {
   return problem.schedule == Schedule::local_only ? 0 : problem.ring_size - 1;
 }

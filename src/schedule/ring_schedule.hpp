@@ -106,6 +106,20 @@ std::int64_t channel_count(const RingProblem &problem);
 /// the last holder that admits a pair for Hops::needed (then linear in ring_size); at least 0 on lane 0.
 std::int64_t last_step_of(const RingProblem &problem, std::int64_t owner, std::int64_t lane = 0);
 
+/// last_step_of every owner and lane, asked once: with needed hops each answer looks at up to ring_size meetings.
+class LastSteps {
+public:
+  explicit LastSteps(const RingProblem &problem);
+  std::int64_t operator()(std::int64_t owner, std::int64_t lane) const {
+    return of_[static_cast<std::size_t>(owners_alike_ ? lane : lane * ring_size_ + owner)];
+  }
+
+private:
+  std::int64_t ring_size_;
+  bool owners_alike_; ///< all hops: one entry a lane
+  std::vector<std::int64_t> of_;
+};
+
 /// Blocks each rank receives with Hops::all: ring_size - 1, or 0 for local_only.
 std::int64_t hop_count(const RingProblem &problem);
 

@@ -39,14 +39,7 @@ std::int64_t result_channel(const RingProblem &problem, std::int64_t from, std::
 
 StreamedSteps::StreamedSteps(const RingProblem &problem)
     : problem_(problem), lanes_(schedule::lane_count(problem)), steps_(schedule::step_count(problem)),
-      follows_(problem.schedule != Schedule::all_gather) {
-  last_steps_.reserve(static_cast<std::size_t>(lanes_ * problem.ring_size));
-  for (std::int64_t lane = 0; lane < lanes_; ++lane) {
-    for (std::int64_t owner = 0; owner < problem.ring_size; ++owner) {
-      last_steps_.push_back(schedule::last_step_of(problem, owner, lane));
-    }
-  }
-}
+      follows_(problem.schedule != Schedule::all_gather), last_steps_(problem) {}
 
 std::int64_t StreamedSteps::owner_at(std::int64_t rank, std::int64_t step, std::int64_t lane) const {
   const std::int64_t owner = schedule::block_at(problem_, rank, step, lane);

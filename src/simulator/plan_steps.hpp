@@ -69,9 +69,7 @@ public:
   std::int64_t steps() const { return steps_; }
 
 private:
-  std::int64_t last_step(std::int64_t owner, std::int64_t lane) const {
-    return last_steps_[static_cast<std::size_t>(lane * problem_.ring_size + owner)];
-  }
+  std::int64_t last_step(std::int64_t owner, std::int64_t lane) const { return last_steps_(owner, lane); }
   bool admits(std::int64_t rank, std::int64_t owner) const;
   bool stays_home(std::int64_t rank) const { return !follows_ || last_step(rank, 0) == 0; }
   bool comes_home_to_something(std::int64_t rank, std::int64_t step) const;
@@ -83,8 +81,8 @@ private:
   schedule::RingProblem problem_;
   std::int64_t lanes_ = 1;
   std::int64_t steps_ = 1;
-  bool follows_ = true;                  ///< results follow their block
-  std::vector<std::int64_t> last_steps_; ///< [lane, owner]
+  bool follows_ = true; ///< results follow their block
+  schedule::LastSteps last_steps_;
 };
 
 /// The plans of all ranks, as they are. Throws InvalidInput where a receive has no send or a send no receive.

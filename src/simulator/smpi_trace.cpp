@@ -59,15 +59,20 @@ std::string port(char way, std::int64_t channel, std::int64_t rank) {
 /// The two ends of every message that the replay will see, and the channel it takes.
 using Routes = std::map<std::pair<std::int64_t, std::int64_t>, std::int64_t>;
 
+void write_hosts(std::int64_t ring_size, const std::filesystem::path &folder) {
+  std::ofstream hosts = open_new(folder / "hosts.txt");
+  for (std::int64_t rank = 0; rank < ring_size; ++rank) {
+    hosts << "h" << rank << "\n";
+  }
+}
+
 void write_platform(const PlanCosts &costs, const Routes &routes, double units_per_s,
                     const std::filesystem::path &folder) {
   std::ofstream platform = open_new(folder / "platform.xml");
-  std::ofstream hosts = open_new(folder / "hosts.txt");
   platform << "<?xml version='1.0'?>\n<!DOCTYPE platform SYSTEM \"https://simgrid.org/simgrid.dtd\">\n"
            << "<platform version=\"4.1\">\n<zone id=\"ring\" routing=\"Full\">\n";
   for (std::int64_t rank = 0; rank < costs.ring_size(); ++rank) {
     platform << "<host id=\"h" << rank << "\" speed=\"" << shown(host_speed) << "f\"/>\n";
-    hosts << "h" << rank << "\n";
   }
   // Every rank has a way out and a way in for each channel.
   std::set<std::string> ports;
@@ -89,12 +94,13 @@ void write_platform(const PlanCosts &costs, const Routes &routes, double units_p
 /// One rank's lines, from its plan.
 class RankTrace {
 public:
+  /// Sizes are times where units_per_s is above 0, else bytes.
   RankTrace(const PlanCosts &costs, const SimulationOptions &options, double units_per_s, std::int64_t rank,
             std::ofstream file)
       : costs_(costs), options_(options), units_per_s_(units_per_s), rank_(rank), file_(std::move(file)) {}
 
-  void write(Routes &routes) {
-    const schedule::RingPlan plan = schedule::ring_plan(costs_.problem(), rank_);
+  void write(const schedule::LastSteps &last_steps, Routes &routes) {
+    const schedule::RingPlan plan = schedule::ring_plan(costs_.problem(), last_steps, rank_);
     const auto last = static_cast<std::int64_t>(plan.steps.size()) - 1;
     file_ << rank_ << " init\n";
     for (std::int64_t step = 0; step <= last; ++step) {
@@ -129,7 +135,9 @@ private:
 
   void post(const char *verb, const Transfer &message, std::int64_t lane) {
     const double message_s = costs_.message_s(message);
-    const std::int64_t units = std::llround(message_s * units_per_s_) - smpi_envelope_bytes;
+    const double bytes = message.is_result ? costs_.result_bytes(message.owner) : costs_.block_bytes(message.owner);
+    const std::int64_t units =
+        std::llround(units_per_s_ > 0.0 ? message_s * units_per_s_ : bytes) - smpi_envelope_bytes;
     const std::int64_t peer = message.from == rank_ ? message.to : message.from;
     const std::int64_t tag = tag_of(message, lane);
     file_ << rank_ << " " << verb << " " << peer << " " << tag << " " << std::max<std::int64_t>(1, units) << " 6\n";
@@ -242,8 +250,11 @@ std::string exact_smpi_settings() {
 }
 
 std::string write_smpi_trace(const machine::Machine &machine, const SimulationOptions &options,
-                             const std::filesystem::path &folder) {
+                             const std::filesystem::path &folder, TraceSizes sizes) {
   validate(options);
+  if (sizes == TraceSizes::bytes && options.problem.layout == schedule::MessageLayout::separate) {
+    throw InvalidInput("message layout separate has no trace in bytes; use stored_packed");
+  }
   const std::int64_t ring_size = options.problem.ring_size;
   if (ring_size > most_traced_ranks) {
     throw InvalidInput("ring_size " + std::to_string(ring_size) +
@@ -258,15 +269,22 @@ std::string write_smpi_trace(const machine::Machine &machine, const SimulationOp
                        (problem ? problem.message() : "it exists already"));
   }
   const double longest_s = costs.largest_message_s();
-  const double units_per_s = longest_s > 0.0 ? longest_message_units / longest_s : longest_message_units;
+  double units_per_s = longest_s > 0.0 ? longest_message_units / longest_s : longest_message_units;
+  if (sizes == TraceSizes::bytes) {
+    units_per_s = 0.0;
+  }
   Routes routes;
+  const schedule::LastSteps last_steps(options.problem);
   std::ofstream list = open_new(folder / "traces.txt");
   for (std::int64_t rank = 0; rank < ring_size; ++rank) {
     const std::filesystem::path file = folder / ("rank-" + std::to_string(rank) + ".txt");
-    RankTrace(costs, options, units_per_s, rank, open_new(file)).write(routes);
+    RankTrace(costs, options, units_per_s, rank, open_new(file)).write(last_steps, routes);
     list << std::filesystem::absolute(file).string() << "\n";
   }
-  write_platform(costs, routes, units_per_s, folder);
+  write_hosts(ring_size, folder);
+  if (sizes == TraceSizes::times) {
+    write_platform(costs, routes, units_per_s, folder);
+  }
   return "smpirun -np " + std::to_string(ring_size) + " -platform " + (folder / "platform.xml").string() +
          " -hostfile " + (folder / "hosts.txt").string() + " -replay " + (folder / "traces.txt").string() + " " +
          exact_smpi_settings();

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <string>
 
@@ -39,13 +40,10 @@ private:
   std::filesystem::path path_;
 };
 
-/// Seconds SMPI gives for the ring; -1 with a message when the replay failed.
-inline double replayed_s(const machine::Machine &machine, const simulator::SimulationOptions &options,
-                         const std::string &added = "") {
-  const Scratch scratch;
-  std::string command = simulator::write_smpi_trace(machine, options, scratch.traces());
+/// Seconds that smpirun prints; -1 with its words when the replay failed.
+inline double run_replay(std::string command) {
   command.replace(0, std::string("smpirun").size(), smpirun());
-  FILE *pipe = popen((command + added + " 2>&1").c_str(), "r");
+  FILE *pipe = popen((command + " 2>&1").c_str(), "r");
   std::string text;
   std::array<char, 4096> piece{};
   while (pipe != nullptr && std::fgets(piece.data(), piece.size(), pipe) != nullptr) {
@@ -59,6 +57,23 @@ inline double replayed_s(const machine::Machine &machine, const simulator::Simul
     return -1.0;
   }
   return std::stod(text.substr(found + label.size()));
+}
+
+/// Seconds SMPI gives for the ring; -1 with a message when the replay failed.
+inline double replayed_s(const machine::Machine &machine, const simulator::SimulationOptions &options,
+                         const std::string &added = "") {
+  const Scratch scratch;
+  return run_replay(simulator::write_smpi_trace(machine, options, scratch.traces()) + added);
+}
+
+/// The same with messages in bytes on a network that `platform` (SimGrid's XML, hosts h0, h1, ...) describes.
+inline double replayed_on_platform_s(const machine::Machine &machine, const simulator::SimulationOptions &options,
+                                     const std::string &platform) {
+  const Scratch scratch;
+  const std::string command =
+      simulator::write_smpi_trace(machine, options, scratch.traces(), simulator::TraceSizes::bytes);
+  std::ofstream(scratch.traces() / "platform.xml") << platform;
+  return run_replay(command);
 }
 
 } // namespace ringscale::oracle_tests
