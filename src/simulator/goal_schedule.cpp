@@ -79,8 +79,9 @@ public:
 
   std::string write() {
     std::vector<schedule::RingPlan> plans;
+    const schedule::LastSteps last_steps(costs_.problem());
     for (std::int64_t rank = 0; rank < costs_.ring_size(); ++rank) {
-      plans.push_back(schedule::ring_plan(costs_.problem(), rank));
+      plans.push_back(schedule::ring_plan(costs_.problem(), last_steps, rank));
     }
     PlannedSteps source(costs_.problem(), std::move(plans));
     StepEvents events;
