@@ -17,6 +17,7 @@
 #include "report/output_file.hpp"
 #include "report/results_document.hpp"
 #include "ring/communicator.hpp"
+#include "ring/rank_recorder.hpp"
 #include "ring/recovered_run.hpp"
 #include "ring/ring_run.hpp"
 #include "statistics/summary.hpp"
@@ -186,6 +187,20 @@ void report_run(Session &session, const RingFlags &flags, const ring::RecoveredR
                                                  session.run_provenance());
   say_row(session, flags.options, run);
   finish_document(session, document, verdict);
+  if (run.trace) {
+    write_measured_trace(session, flags.trace, flags.options, *run.trace, run.samples_s);
+  }
+}
+
+/// What a traced run shows. Throws InvalidInput for runs that have no repetition to trace.
+schedule::TimelineSelection trace_selection(const RingFlags &flags) {
+  const schedule::ProcessGrid grid = ring::process_grid(flags.options);
+  const schedule::RingProblem ring = schedule::share_of(grid, flags.options.problem, 0).ring;
+  if (flags.trace.asked_for() && (flags.multihead.chosen() || flags.checkpoint.asked_for())) {
+    throw problem::InvalidInput(
+        "--trace shows a repetition of a plain ring; leave out --layer multihead and --checkpoint");
+  }
+  return selection_of(flags.trace, grid.size(), schedule::step_count(ring));
 }
 
 void report_run(Session &session, const RingFlags &flags, const ring::MultiheadOptions &options,
@@ -239,6 +254,7 @@ int run_multihead(Session &session, const RingFlags &flags, const ring::Multihea
 
 int run(Session &session, RingFlags &flags) {
   resolve(flags, session.world_size(), session.options.seed); // starts MPI: a refusal ends all ranks with one line
+  const schedule::TimelineSelection shown = trace_selection(flags);
   if (flags.multihead.chosen()) {
     return run_multihead(session, flags, multihead_options(flags.multihead, flags.options, limits_of(flags.limits)));
   }
@@ -250,6 +266,11 @@ int run(Session &session, RingFlags &flags) {
     throw problem::InvalidInput("--memory-limit divides the batch into " +
                                 std::to_string(recovered.plan.configuration.batch_pieces) +
                                 " runs and --checkpoint needs one; raise the limit or use more ranks");
+  }
+  if (flags.trace.asked_for() && recovered.plan.configuration.batch_pieces > 1) {
+    throw problem::InvalidInput("--memory-limit divides the batch into " +
+                                std::to_string(recovered.plan.configuration.batch_pieces) +
+                                " runs and --trace shows one; raise the limit or use more ranks");
   }
   say_plan(session, flags);
   for (const memory::RecoveryStep &step : recovered.plan.steps) {
@@ -263,11 +284,17 @@ int run(Session &session, RingFlags &flags) {
   if (!session.options.output.empty() && session.is_root()) {
     report::require_writable_folder(session.options.output);
   }
+  if (session.is_root()) {
+    require_trace_file(flags.trace);
+  }
   if (flags.checkpoint.asked_for() && session.is_root()) {
     report::require_writable_folder(flags.checkpoint.options.folder);
   }
+  ring::RankRecorder recorder(shown);
+  ring::RecoveredOptions traced = recovered;
+  traced.options.recorder = flags.trace.asked_for() ? &recorder : nullptr;
   return on_members(session, flags, [&](ring::Communicator &members) {
-    const ring::RecoveredRun result = ring::run_recovered(members, flags.options, recovered, limits);
+    const ring::RecoveredRun result = ring::run_recovered(members, flags.options, traced, limits);
     if (session.is_root()) {
       report_run(session, flags, result);
     }
@@ -281,6 +308,7 @@ void add_ring_verb(CLI::App &program, Session &session) {
   const auto flags = std::make_shared<RingFlags>();
   CLI::App *verb = program.add_subcommand("ring", "Ring attention on the ranks of this job, verified (mpiexec -n P)");
   add_ring_flags(*verb, *flags);
+  add_trace_flags(*verb, flags->trace, "what the ranks did in one more repetition");
   add_common_flags(*verb, session, {CommonFlag::json, CommonFlag::dry_run, CommonFlag::output, CommonFlag::seed});
   verb->callback([flags, &session] { session.action = [flags, &session] { return run(session, *flags); }; });
 }

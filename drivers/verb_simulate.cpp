@@ -10,8 +10,10 @@
 #include "drivers/session.hpp"
 #include "drivers/simulate/flags.hpp"
 #include "drivers/simulate/output.hpp"
+#include "drivers/trace_flags.hpp"
 #include "report/output_file.hpp"
 #include "report/results_document.hpp"
+#include "simulator/goal_schedule.hpp"
 #include "simulator/simulation.hpp"
 #include "simulator/smpi_trace.hpp"
 #include "sweep/rows.hpp"
@@ -42,11 +44,23 @@ int run(Session &session, SimulateFlags &flags) {
   if (!folder.empty()) {
     report::require_writable_folder(folder);
   }
+  require_trace_file(flags.trace);
+  if (!flags.goal_file.empty()) {
+    report::write_file_exclusive(flags.goal_file, simulator::goal_schedule(fleet, flags.options));
+    session.say("wrote " + flags.goal_file);
+  }
   if (!flags.trace_folder.empty()) {
     const std::string command = simulator::write_smpi_trace(fleet, flags.options, flags.trace_folder);
     session.say("wrote " + flags.trace_folder + "; replay: " + command);
   }
   const simulator::Simulation result = simulator::simulate(fleet, flags.options);
+  if (flags.trace.asked_for()) {
+    std::string files;
+    for (const std::string &file : flags.machines) {
+      files += (files.empty() ? "" : ",") + file;
+    }
+    write_simulated_trace(session, flags.trace, fleet, files, flags.options, result);
+  }
   std::string point = "simulate-" + fleet.name() + "-" + std::to_string(flags.ring_size);
   std::replace(point.begin(), point.end(), ':', '-'); // it names a file
   Json rows = Json::array();

@@ -9,6 +9,7 @@
 #include "drivers/pattern_flags.hpp"
 #include "drivers/ring/checkpoint_flags.hpp"
 #include "drivers/ring/multihead_flags.hpp"
+#include "drivers/trace_flags.hpp"
 #include "ring/ring_options.hpp"
 
 namespace CLI {
@@ -24,6 +25,7 @@ struct RingFlags {
   PatternFlags pattern;
   MultiheadFlags multihead;
   CheckpointFlags checkpoint;
+  TraceFlags trace;
   std::int64_t ring_size = 0; ///< 0: all ranks of the job that the other levels leave
   std::int64_t kv_heads = 0;  ///< 0: as many as query heads
   std::string mask = "none";

@@ -7,6 +7,7 @@
 
 #include "drivers/pattern_flags.hpp"
 #include "drivers/simulate/failure_flags.hpp"
+#include "drivers/trace_flags.hpp"
 #include "machine/fleet.hpp"
 #include "simulator/simulation.hpp"
 
@@ -39,6 +40,8 @@ struct SimulateFlags {
   PatternFlags pattern;
   std::string engine = "automatic";
   std::string trace_folder;
+  std::string goal_file;
+  TraceFlags trace;
   bool explain = false;
   FailureFlags failures;
   simulator::SimulationOptions options;

@@ -6,6 +6,7 @@
 #include "memory/grid_memory.hpp"
 #include "ring/deadline.hpp"
 #include "ring/rank_data.hpp"
+#include "ring/rank_recorder.hpp"
 #include "ring/row_views.hpp"
 
 namespace ringscale::ring {
@@ -98,7 +99,7 @@ void GridRank::exchange_input(Tensor tensor, float *destination) {
     exchange_->to_ring(true, own_output_gradient_.as<const float>(), destination);
     break;
   }
-  exchange_s_ += now_s() - begin_s;
+  record_exchange(0, begin_s);
 }
 
 void GridRank::exchange_results() {
@@ -110,7 +111,15 @@ void GridRank::exchange_results() {
     exchange_->to_own(false, ring_->key_gradient().data(), own_key_gradient_.as<float>());
     exchange_->to_own(false, ring_->value_gradient().data(), own_value_gradient_.as<float>());
   }
-  exchange_s_ += now_s() - begin_s;
+  record_exchange(ring_->plan_steps() - 1, begin_s);
+}
+
+void GridRank::record_exchange(std::int64_t step, double begin_s) {
+  const double end_s = now_s();
+  exchange_s_ += end_s - begin_s;
+  if (own_options_.recorder != nullptr) {
+    own_options_.recorder->add(schedule::Activity::exchange, step, begin_s, end_s);
+  }
 }
 
 void GridRank::bring_inputs() {

@@ -55,6 +55,7 @@ private:
   kernels::ConstTensor4 own_tensor(const Buffer &buffer, bool of_query) const;
   void exchange_input(problem::Tensor tensor, float *destination);
   void exchange_results();
+  void record_exchange(std::int64_t step, double begin_s);
 
   schedule::GridShare share_;
   RingOptions own_options_;

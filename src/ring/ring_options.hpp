@@ -14,6 +14,7 @@
 namespace ringscale::ring {
 
 struct CheckpointOptions;
+class RankRecorder;
 
 /// online joins blocks by their log-sum-exp (right); per_chunk normalises each span alone and averages (a negative
 /// control, wrong wherever more than one span is met).
@@ -51,6 +52,7 @@ struct RingOptions {
   TensorOrigin origin;
   memory::BufferPool *pool = nullptr;            ///< where buffers come from; null: allocated for the run. Not owned
   const CheckpointOptions *checkpoint = nullptr; ///< null: none are written. Not owned
+  RankRecorder *recorder = nullptr;              ///< null: no repetition is traced. Not owned
   Fault fault;                                   ///< tests only
 };
 

@@ -14,6 +14,7 @@
 #include "ring/ring_options.hpp"
 #include "ring/transport.hpp"
 #include "schedule/ring_plan.hpp"
+#include "schedule/timeline.hpp"
 
 namespace ringscale::ring {
 
@@ -152,6 +153,10 @@ private:
   void poison_free_buffers(std::int64_t step) const;
   void complain(std::string text);
   Site site(const char *what, std::int64_t step) const;
+  /// To the recorder, where there is one that records.
+  void record(schedule::Activity activity, std::int64_t step, double begin_s, double end_s) const;
+  void record(const schedule::BlockMessage &message, std::int64_t step, bool sent) const;
+  void record(const schedule::ResultMessage &message, std::int64_t step, bool sent) const;
 
   RingOptions options_;
   std::int64_t rank_;

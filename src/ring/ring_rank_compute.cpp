@@ -4,6 +4,7 @@
 #include "kernels/accumulate.hpp"
 #include "kernels/merge.hpp"
 #include "ring/deadline.hpp"
+#include "ring/rank_recorder.hpp"
 #include "ring/ring_rank.hpp"
 #include "ring/row_views.hpp"
 
@@ -15,7 +16,9 @@ void RingRank::poll() {
   if (options_.poll_progress) {
     const double begin_s = now_s();
     transport_.progress();
-    polling_s_ += now_s() - begin_s;
+    const double end_s = now_s();
+    polling_s_ += end_s - begin_s;
+    record(schedule::Activity::poll, steps_done_, begin_s, end_s);
   }
 }
 
@@ -24,9 +27,14 @@ void RingRank::compute(std::int64_t step) {
   for (const schedule::Meeting &meeting : plan.meetings) {
     inspect_block(meeting, step);
   }
+  const bool recording = options_.recorder != nullptr && options_.recorder->recording();
   const double begin_s = now_s();
   polling_s_ = 0.0;
   for (const schedule::Meeting &meeting : plan.meetings) {
+    const double pairs = recording ? pairs_of_meeting(options_.problem, queries_move() ? meeting.owner : rank_,
+                                                      queries_move() ? rank_ : meeting.owner)
+                                   : schedule::no_pairs;
+    const Recorded recorded(options_.recorder, schedule::Activity::compute, step, meeting.owner, pairs);
     compute_meeting(meeting, step);
   }
   times_.compute_s += now_s() - begin_s - polling_s_;

@@ -10,6 +10,7 @@
 
 #include "ring/checksum.hpp"
 #include "ring/deadline.hpp"
+#include "ring/rank_recorder.hpp"
 #include "ring/ring_rank.hpp"
 
 namespace ringscale::ring {
@@ -42,7 +43,9 @@ void RingRank::start(std::int64_t step) {
     post_blocks(plan, step);
   }
   post_results(plan, step);
-  times_.exposed_communication_s += now_s() - begin_s;
+  const double end_s = now_s();
+  times_.exposed_communication_s += end_s - begin_s;
+  record(schedule::Activity::post, step, begin_s, end_s);
 }
 
 void RingRank::post_blocks(const RankStep &plan, std::int64_t step) {
@@ -57,6 +60,7 @@ void RingRank::post_blocks(const RankStep &plan, std::int64_t step) {
            transport_.post_receive(static_cast<int>(message.peer), buffer.data() + parts[part].offset_bytes,
                                    parts[part].bytes, block_tag(message.channel, part), here)});
     }
+    record(message, step, false);
   }
   std::vector<std::int64_t> copied(copies_.size(), -1); // owner of the block in each copy
   for (const schedule::BlockMessage &message : plan.sends) {
@@ -78,6 +82,7 @@ void RingRank::post_blocks(const RankStep &plan, std::int64_t step) {
           {message.until_step, transport_.post_send(static_cast<int>(message.peer), data + parts[part].offset_bytes,
                                                     parts[part].bytes, block_tag(message.channel, part), here)});
     }
+    record(message, step, true);
   }
 }
 
@@ -105,6 +110,7 @@ void RingRank::post_results(const RankStep &plan, std::int64_t step) {
     travelling_.push_back(
         {step, transport_.post_receive(static_cast<int>(message.peer), result_buffer(message.buffer).data(),
                                        result_bytes(options_.problem, message.owner), result_tag(message), here)});
+    record(message, step, false);
   }
   for (const schedule::ResultMessage &message : plan.result_sends) {
     const Buffer &result = result_buffer(message.buffer);
@@ -116,6 +122,7 @@ void RingRank::post_results(const RankStep &plan, std::int64_t step) {
     travelling_.push_back(
         {step, transport_.post_send(static_cast<int>(message.peer), result.data(),
                                     result_bytes(options_.problem, message.owner), result_tag(message), here)});
+    record(message, step, true);
   }
 }
 
@@ -137,7 +144,13 @@ void RingRank::finish(std::int64_t step) {
   const double arrived_s = now_s();
   times_.exposed_communication_s += arrived_s - begin_s;
   take_results(plan, step);
-  times_.merge_s += now_s() - arrived_s;
+  const double joined_s = now_s();
+  times_.merge_s += joined_s - arrived_s;
+  if (options_.recorder != nullptr && options_.recorder->recording()) {
+    options_.recorder->received(step, arrived_s);
+    record(schedule::Activity::wait, step, begin_s, arrived_s);
+    record(schedule::Activity::join, step, arrived_s, joined_s);
+  }
   if (options_.poison_buffers) {
     poison_free_buffers(step);
   }
@@ -318,6 +331,26 @@ void RingRank::complain(std::string text) {
   if (complaints_.size() < most_complaints &&
       std::find(complaints_.begin(), complaints_.end(), text) == complaints_.end()) {
     complaints_.push_back(std::move(text));
+  }
+}
+
+void RingRank::record(schedule::Activity activity, std::int64_t step, double begin_s, double end_s) const {
+  if (options_.recorder != nullptr) {
+    options_.recorder->add(activity, step, begin_s, end_s);
+  }
+}
+
+void RingRank::record(const schedule::BlockMessage &message, std::int64_t step, bool sent) const {
+  if (options_.recorder != nullptr && options_.recorder->recording()) {
+    options_.recorder->add({message.peer, message.owner, message.channel, step, message.until_step, sent, false,
+                            static_cast<double>(block_bytes(options_.problem, message.owner)), now_s()});
+  }
+}
+
+void RingRank::record(const schedule::ResultMessage &message, std::int64_t step, bool sent) const {
+  if (options_.recorder != nullptr && options_.recorder->recording()) {
+    options_.recorder->add({message.peer, message.owner, message.lane, step, step, sent, true,
+                            static_cast<double>(result_bytes(options_.problem, message.owner)), now_s()});
   }
 }
 

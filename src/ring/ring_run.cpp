@@ -184,6 +184,14 @@ bool repeat(const Communicator &communicator, const RingOptions &options, GridRa
     exchanged_bytes = rank.exchanged_bytes() - before;
     finish_pass();
   }
+  if (options.recorder != nullptr) {
+    // After the timed repetitions and none of them, so that no sample holds what recording takes.
+    MeasuredTimeline trace = trace_repetition(communicator, options, rank);
+    finish_pass();
+    if (communicator.rank() == 0) {
+      run.trace = std::move(trace);
+    }
+  }
   run.compute_s = statistics::median(run.compute_samples_s);
   run.exposed_communication_s = statistics::median(run.exposed_communication_samples_s);
   run.blocks_once = communicator.all(once);
@@ -270,9 +278,15 @@ RingRun run_ring(Communicator &communicator, const RingOptions &options) {
   GridRank rank(options, communicator.rank(), messages.ring(), messages.sequence(), ledger,
                 [&forward](float *output, float *log_sum_exp) { forward.copy_to(output, log_sum_exp); });
   bool agree = true;
+  if (options.checkpoint != nullptr && options.recorder != nullptr) {
+    throw problem::InvalidInput("a checkpointed run has one repetition and none to trace; leave one of the two out");
+  }
   if (options.checkpoint != nullptr) {
     repeat_with_checkpoints(communicator, options, rank, run);
   } else {
+    if (options.recorder != nullptr) {
+      require_trace_room(communicator, options, rank); // before any work
+    }
     agree = repeat(communicator, options, rank, run);
   }
   count_messages(communicator, options, rank, run);

@@ -11,6 +11,7 @@
 #include "ring/checkpointed_run.hpp"
 #include "ring/communicator.hpp"
 #include "ring/ring_options.hpp"
+#include "ring/traced_repetition.hpp"
 #include "ring/transport.hpp"
 
 namespace ringscale::ring {
@@ -64,6 +65,8 @@ struct RingRun {
   int ranks_per_core = 1;
   int threads_per_rank = 1;
   bool poll_progress = true;
+
+  std::optional<MeasuredTimeline> trace; ///< of a traced run; on rank 0 alone
 
   bool valid = false;
   std::vector<std::string> reasons; ///< why not valid; or what was left unchecked

@@ -31,8 +31,9 @@ struct Arriving {
 
 class PlanRun {
 public:
-  PlanRun(const PlanCosts &costs, const SimulationOptions &options, const TickScale &scale, StepSource &source)
-      : costs_(costs), options_(options), scale_(scale), source_(source),
+  PlanRun(const PlanCosts &costs, const SimulationOptions &options, const TickScale &scale, StepSource &source,
+          PlanObserver *observer)
+      : costs_(costs), options_(options), scale_(scale), source_(source), observer_(observer),
         steps_(schedule::step_count(costs.problem())) {
     const std::size_t ranks = index(costs.ring_size());
     for (Ticks *times : {&start_, &posted_, &first_posted_, &free_, &due_, &finish_.work, &finish_.addition,
@@ -144,6 +145,9 @@ private:
         std::max(std::max(sender_posted, message.receiver_started), std::max(leaving, reaching)) + message.length;
     leaving = message.end;
     reaching = message.end;
+    if (observer_ != nullptr) {
+      observer_->message(transfer, message.end - message.length, message.end);
+    }
     if (transfer.is_result) {
       finish_.result_messages += 1.0;
       finish_.longest_result_s = std::max(finish_.longest_result_s, message.length_s);
@@ -171,6 +175,9 @@ private:
   }
 
   void end_step(std::int64_t step) {
+    if (observer_ != nullptr) {
+      begun_ = start_;
+    }
     for (std::int64_t rank = 0; rank < costs_.ring_size(); ++rank) {
       const std::size_t place = index(rank);
       std::int64_t exposed = 0;
@@ -182,11 +189,17 @@ private:
       finish_.exposed[place] += exposed + std::max<std::int64_t>(0, own_message_[place] - work);
       start_[place] = due_[place] + exposed;
     }
+    if (observer_ != nullptr) {
+      joining_ = start_;
+    }
     for (const RankWithOwner &addition : events_.additions) {
       const std::int64_t ticks =
           rounded(costs_.addition_s(addition.rank, addition.owner) * costs_.time_factor(addition.rank), scale_);
       start_[index(addition.rank)] += ticks;
       finish_.addition[index(addition.rank)] += ticks;
+    }
+    if (observer_ != nullptr) {
+      observer_->step(step, events_, {begun_, posted_, free_, due_, joining_, start_, own_message_});
     }
   }
 
@@ -194,6 +207,7 @@ private:
   const SimulationOptions &options_;
   TickScale scale_;
   StepSource &source_;
+  PlanObserver *observer_;
   std::int64_t steps_;
   StepEvents events_;
   Ticks start_;        ///< T
@@ -202,6 +216,8 @@ private:
   Ticks free_;         ///< done computing
   Ticks due_;          ///< and all messages of the step have ended
   Ticks own_message_;
+  Ticks begun_;   ///< T of the step, for an observer
+  Ticks joining_; ///< before additions, for an observer
   Ticks sent_;
   Ticks sent_results_;
   std::vector<double> longest_received_s_;
@@ -252,8 +268,8 @@ std::int64_t plan_work_ticks(const PlanCosts &costs, const SimulationOptions &op
 }
 
 PlanFinish run_plan(const PlanCosts &costs, const SimulationOptions &options, const TickScale &scale,
-                    StepSource &source) {
-  return PlanRun(costs, options, scale, source).run();
+                    StepSource &source, PlanObserver *observer) {
+  return PlanRun(costs, options, scale, source, observer).run();
 }
 
 } // namespace ringscale::simulator

@@ -27,6 +27,25 @@ struct PlanFinish {
   double steps_computed = 0.0;
 };
 
+/// Times of all ranks in one step, in ticks, one entry a rank.
+struct StepTimes {
+  const std::vector<std::int64_t> &start;
+  const std::vector<std::int64_t> &posted;      ///< after copies
+  const std::vector<std::int64_t> &free;        ///< done computing
+  const std::vector<std::int64_t> &due;         ///< and all messages of the step have ended
+  const std::vector<std::int64_t> &joining;     ///< and what does not hide has passed
+  const std::vector<std::int64_t> &end;         ///< results that arrived are added
+  const std::vector<std::int64_t> &own_message; ///< what of its own messages may be under way in this step, at most
+};
+
+/// Told what a run does, as it goes.
+class PlanObserver {
+public:
+  virtual ~PlanObserver() = default;
+  virtual void message(const Transfer &transfer, std::int64_t begin, std::int64_t end) = 0;
+  virtual void step(std::int64_t step, const StepEvents &events, const StepTimes &times) = 0;
+};
+
 /// A tick so fine that 2^bits of them are the longest step, messages one after the other included.
 TickScale plan_tick_scale(const PlanCosts &costs, const SimulationOptions &options, int bits);
 
@@ -37,9 +56,9 @@ TickScale plan_tick_scale(const PlanCosts &costs, const SimulationOptions &optio
 ///   compute free   posted + work
 ///
 /// and the next T[q] is the latest of compute free and of the messages that q sends or receives and that are due, plus
-/// what does not hide, plus additions of results that arrived.
+/// what does not hide, plus additions of results that arrived. `observer`: null, or told of every step and message.
 PlanFinish run_plan(const PlanCosts &costs, const SimulationOptions &options, const TickScale &scale,
-                    StepSource &source);
+                    StepSource &source, PlanObserver *observer = nullptr);
 
 /// Work of a rank in a step as ticks, with speed, fixed term and jitter; `work` at nominal speed on shared cores.
 /// `computes`: false for the last entry of a plan, which only brings results home.

@@ -3,6 +3,7 @@
 
 import copy
 import json
+import subprocess
 import sys
 import unittest
 from pathlib import Path
@@ -42,7 +43,7 @@ class Schemas(CommandLineTest):
 
     def test_schemas_are_schemas(self):
         self.assertEqual(set(SCHEMAS), {"claims", "experiment", "info", "journal", "kernels", "machine", "peers", "plan", "progress", "results",
-                                        "verdicts"})
+                                        "trace", "verdicts"})
         for schema in SCHEMAS.values():
             jsonschema.Draft202012Validator.check_schema(schema)
 
@@ -99,6 +100,28 @@ class Schemas(CommandLineTest):
                                          "--segment-lengths", "64,256", "--dilation-rates", "1,2"]))
         self.assert_valid(self.document([*ring, "--chunk-weights", "1,2,1,4", "--device-speeds", "1,2,1,4",
                                          "--message-layout", "copied"]))
+
+    def test_traces(self):
+        simulated, measured = self.folder / "simulated.json", self.folder / "measured.json"
+        self.document(["simulate", "--machine", MACHINE, "--ring-size", "3", "--chunk-tokens", "512", "--pass", "backward",
+                       "--trace", simulated])
+        self.document([*RING, "--trace", measured, "--pass", "backward"], ranks=2)
+        for file in [simulated, measured]:
+            good = read(file)
+            self.assert_valid(good, "trace")
+            first = next(place for place, event in enumerate(good["traceEvents"]) if event["ph"] == "X")
+            for change in [lambda bad: bad["otherData"].update(kind="analytic"), lambda bad: bad["otherData"].pop("provenance"),
+                           lambda bad: bad["traceEvents"][first].update(dur=-1.0), lambda bad: bad.update(schema="ringscale.trace"),
+                           lambda bad: bad["traceEvents"][first]["args"].pop("kind"),
+                           lambda bad: bad["traceEvents"][first].update(name="idle"),
+                           lambda bad: bad["traceEvents"][first].update(ph="Y")]:
+                bad = copy.deepcopy(good)
+                change(bad)
+                self.assertNotEqual(self.errors(bad, "trace"), [])
+        joined = self.folder / "joined.json"
+        subprocess.run([sys.executable, "-B", ROOT / "analysis" / "traces.py", "join", simulated, measured, "--output", joined],
+                       check=True, capture_output=True)
+        self.assert_valid(read(joined), "trace")
 
     def test_sweep_with_its_journal_and_the_verdicts_on_it(self):
         file = self.write("experiment.json", EXPERIMENT)

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "drivers/trace_flags.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+
+#include "drivers/session.hpp"
+#include "machine/machine.hpp"
+#include "problem/invalid_input.hpp"
+#include "report/output_file.hpp"
+#include "report/trace_document.hpp"
+#include "schedule/process_grid.hpp"
+#include "simulator/ring_timeline.hpp"
+
+namespace ringscale::drivers {
+
+using problem::InvalidInput;
+using report::Json;
+using schedule::Timeline;
+using schedule::TimelineMessage;
+using schedule::TimelineSelection;
+using schedule::TimelineSlice;
+
+namespace {
+
+/// Processes of simulated ranks are numbered beyond those of measured ones, so that both open together.
+constexpr std::int64_t first_measured_process = 1;
+constexpr std::int64_t first_simulated_process = 1'000'001;
+
+/// Events of one kind in a document.
+class Writer {
+public:
+  Writer(std::string kind, std::int64_t first_process) : kind_(std::move(kind)), first_process_(first_process) {}
+
+  std::string text(const Timeline &timeline, const Json &other) {
+    for (const std::int64_t rank : timeline.ranks) {
+      document_.add(report::TraceProcess{first_process_ + rank, "rank " + std::to_string(rank) + " (" + kind_ + ")",
+                                         2 * rank + (kind_ == "simulated" ? 1 : 0)});
+    }
+    for (const TimelineSlice &slice : timeline.slices) {
+      add(slice);
+    }
+    for (std::size_t index = 0; index < timeline.messages.size(); ++index) {
+      add(timeline, timeline.messages[index], index);
+    }
+    return document_.text(other);
+  }
+  std::int64_t event_count() const { return document_.event_count(); }
+
+private:
+  void add(const TimelineSlice &slice) {
+    Json arguments = Json::object();
+    arguments["kind"] = kind_;
+    arguments["step"] = slice.step;
+    if (slice.owner >= 0) {
+      arguments["owner"] = slice.owner;
+    }
+    if (slice.pairs >= 0.0) {
+      arguments["pairs"] = slice.pairs;
+    }
+    document_.add(report::TraceSlice{first_process_ + slice.rank, schedule::name(slice.activity),
+                                     schedule::category(slice.activity), slice.begin_s, slice.end_s},
+                  arguments);
+  }
+
+  void add(const Timeline &timeline, const TimelineMessage &message, std::size_t index) {
+    const auto shown = [&](std::int64_t rank) {
+      return std::binary_search(timeline.ranks.begin(), timeline.ranks.end(), rank);
+    };
+    Json arguments = Json::object();
+    arguments["kind"] = kind_;
+    arguments["from"] = message.from;
+    arguments["to"] = message.to;
+    arguments["owner"] = message.owner;
+    arguments["bytes"] = message.bytes;
+    arguments["channel"] = message.channel;
+    arguments["departure_step"] = message.departure_step;
+    arguments["until_step"] = message.until_step;
+    document_.add(report::TraceMessage{kind_ + "-" + std::to_string(index), message.is_result ? "result" : "block",
+                                       first_process_ + message.from, first_process_ + message.to, shown(message.from),
+                                       shown(message.to), message.begin_s, message.end_s},
+                  arguments);
+  }
+
+  std::string kind_;
+  std::int64_t first_process_;
+  report::TraceDocument document_;
+};
+
+Json other_data(const std::string &kind, const Timeline &timeline, double time_s, const TimelineSelection &selection,
+                std::int64_t steps) {
+  Json other = Json::object();
+  other["schema"] = "ringscale.trace";
+  other["schema_version"] = 1;
+  other["kind"] = kind;
+  other["time_s"] = time_s;
+  other["ranks"] = timeline.ranks;
+  other["first_step"] = selection.first_step;
+  other["last_step"] = std::min(selection.last_step, steps);
+  return other;
+}
+
+void write(Session &session, const TraceFlags &flags, Writer &writer, const Timeline &timeline, Json other) {
+  other["provenance"] = session.run_provenance();
+  report::write_file_exclusive(flags.file, writer.text(timeline, other));
+  session.say("wrote " + flags.file + ", " + std::to_string(writer.event_count()) +
+              " events; open it in https://ui.perfetto.dev");
+}
+
+} // namespace
+
+void add_trace_flags(CLI::App &verb, TraceFlags &flags, const std::string &what) {
+  verb.add_option("--trace", flags.file, "New file for a trace that Perfetto opens: " + what);
+  verb.add_option("--trace-ranks", flags.ranks, "Ranks in the trace, such as 0-3,17 (default all)");
+  verb.add_option("--trace-steps", flags.steps, "Steps in the trace, such as 5 or 0-7 (default all)");
+}
+
+TimelineSelection selection_of(const TraceFlags &flags, std::int64_t ranks, std::int64_t steps) {
+  if (!flags.asked_for() && !(flags.ranks.empty() && flags.steps.empty())) {
+    throw InvalidInput("--trace-ranks and --trace-steps have no effect without --trace");
+  }
+  TimelineSelection selection;
+  if (flags.ranks.empty()) {
+    const std::string all = ranks == 1 ? "0" : "0-" + std::to_string(ranks - 1);
+    selection.ranks = flags.asked_for() ? schedule::parse_number_list("--trace without --trace-ranks", all, ranks)
+                                        : std::vector<std::int64_t>{};
+  } else {
+    selection.ranks = schedule::parse_number_list("--trace-ranks", flags.ranks, ranks);
+  }
+  if (!flags.steps.empty()) {
+    // The plan has one entry more, in which results come home.
+    const std::vector<std::int64_t> chosen = schedule::parse_number_list("--trace-steps", flags.steps, steps + 1);
+    selection.first_step = chosen.front();
+    selection.last_step = chosen.back();
+    if (selection.last_step - selection.first_step + 1 != static_cast<std::int64_t>(chosen.size())) {
+      throw InvalidInput("--trace-steps: '" + flags.steps + "' leaves steps out; write one range, such as 0-7");
+    }
+  }
+  return selection;
+}
+
+void require_trace_file(const TraceFlags &flags) {
+  if (flags.asked_for()) {
+    report::require_new_file(flags.file);
+  }
+}
+
+void write_simulated_trace(Session &session, const TraceFlags &flags, const machine::Fleet &fleet,
+                           const std::string &machine_file, const simulator::SimulationOptions &options,
+                           const simulator::Simulation &result) {
+  const std::int64_t steps = schedule::step_count(options.problem);
+  const TimelineSelection selection = selection_of(flags, options.problem.ring_size, steps);
+  const Timeline timeline = simulator::ring_timeline(fleet, options, result, selection);
+  Json other = other_data("simulated", timeline, result.time_s, selection, steps);
+  Json simulated = Json::object();
+  // One type that was not measured makes the whole answer rest on published numbers.
+  std::string kind = "measured";
+  for (std::size_t type = 0; type < fleet.types(); ++type) {
+    kind = fleet.machine(type).kind == "measured" ? kind : fleet.machine(type).kind;
+  }
+  simulated["machine_file"] = machine_file;
+  simulated["machine"] = fleet.name();
+  simulated["machine_kind"] = kind;
+  simulated["ring_size"] = options.problem.ring_size;
+  simulated["engine"] = result.engine;
+  simulated["tick_s"] = result.tick_s;
+  simulated["seed"] = options.seed;
+  simulated["speed_spread"] = options.speed_spread;
+  simulated["jitter"] = options.jitter;
+  other["simulated"] = simulated;
+  Writer writer("simulated", first_simulated_process);
+  write(session, flags, writer, timeline, other);
+}
+
+void write_measured_trace(Session &session, const TraceFlags &flags, const ring::RingOptions &options,
+                          const ring::MeasuredTimeline &trace, const std::vector<double> &untraced_s) {
+  const schedule::ProcessGrid grid = ring::process_grid(options);
+  const std::int64_t steps = schedule::step_count(schedule::share_of(grid, options.problem, 0).ring);
+  const TimelineSelection selection = selection_of(flags, grid.size(), steps);
+  Json other = other_data("measured", trace.timeline, trace.time_s, selection, steps);
+  Json measured = Json::object();
+  measured["ring_size"] = grid.ring;
+  measured["seed"] = options.seed;
+  measured["repetition"] = "one more after the timed repetitions, which are not traced";
+  measured["untraced_samples_s"] = untraced_s;
+  measured["reversed_messages"] = trace.reversed_messages;
+  Json clocks = Json::array();
+  for (const ring::TracedRank &rank : trace.ranks) {
+    Json clock = Json::object();
+    clock["rank"] = rank.rank;
+    clock["begin_s"] = rank.begin_s;
+    clock["end_s"] = rank.end_s;
+    clock["clock_offset_s"] = rank.clock_offset_s;
+    clock["clock_uncertainty_s"] = rank.clock_uncertainty_s;
+    clock["polls_left_out"] = rank.polls_left_out;
+    clocks.push_back(clock);
+  }
+  measured["ranks"] = clocks;
+  other["measured"] = measured;
+  Writer writer("measured", first_measured_process);
+  write(session, flags, writer, trace.timeline, other);
+}
+
+} // namespace ringscale::drivers
