@@ -8,6 +8,8 @@
 
 namespace ringscale::simulator {
 
+class ProcessGroup;
+
 /// When every rank has finished, in ticks.
 struct Finish {
   std::vector<std::int64_t> ticks; ///< one entry a rank; of a folded ring, a rank of each kind
@@ -22,9 +24,11 @@ struct Finish {
 /// Step after step over all ranks, in 64-bit ticks, one thread: the oracle of the others, O(ring_size) memory.
 Finish run_plain(const RingCosts &costs, const SimulationOptions &options, const TickScale &scale);
 
-/// Blocks of ranks advanced many steps at a time, so that their times stay in the first-level cache: the same ticks as
-/// run_plain to the last bit, on any number of threads. Needs ring_size >= smallest_blocked_ring.
-Finish run_blocked(const RingCosts &costs, const SimulationOptions &options, const TickScale &scale, int threads);
+/// Sixteen strips of ranks side by side in vectors, four steps a pass: the same ticks as run_plain to the last bit, on
+/// any number of threads and processes. Needs ring_size >= smallest_blocked_ring. With scales finer than
+/// most_lane_bits, or times too far apart for 32 bits, run_plain does it. All processes get the whole result.
+Finish run_blocked(const RingCosts &costs, const SimulationOptions &options, const TickScale &scale, int threads,
+                   ProcessGroup *processes = nullptr);
 inline constexpr std::int64_t smallest_blocked_ring = 1056;
 
 /// Whether ranks are equal up to a period of the links: no spread, no jitter, work that depends on the step alone.

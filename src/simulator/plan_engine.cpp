@@ -230,6 +230,7 @@ TickScale plan_tick_scale(const PlanCosts &costs, const SimulationOptions &optio
   if (longest_s > 0.0) {
     scale.tick_s = longest_s / std::ldexp(1.0, bits);
     scale.longest_step = (std::int64_t{1} << bits) + 32; // rounding of the parts
+    set_jitter_exponent(scale, work_s / (1.0 + noise) / scale.tick_s, options.jitter);
   }
   return scale;
 }
@@ -240,7 +241,7 @@ std::int64_t plan_work_ticks(const PlanCosts &costs, const SimulationOptions &op
     return 0;
   }
   const std::int64_t ticks = rounded(work.total() * costs.time_factor(rank) + costs.step_fixed_s(), scale);
-  return ticks + jitter_ticks(options, rank, step, amplitude_ticks(options, ticks));
+  return ticks + jitter_ticks(options, scale, rank, step, ticks);
 }
 
 PlanFinish run_plan(const PlanCosts &costs, const SimulationOptions &options, const TickScale &scale,

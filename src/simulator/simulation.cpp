@@ -46,11 +46,11 @@ void require_feasible(const RingCosts &costs) {
   }
 }
 
-Finish advance(const RingCosts &costs, const SimulationOptions &options, Simulation &result) {
+Finish advance(const RingCosts &costs, const SimulationOptions &options, TickScale &scale, Simulation &result) {
   Engine engine = options.engine;
   const int fine = fine_tick_bits(costs.steps());
   const int asked = options.tick_bits;
-  TickScale scale = TickScale::of(costs, options, asked > 0 ? asked : fine);
+  scale = TickScale::of(costs, options, asked > 0 ? asked : fine);
   if (engine == Engine::automatic && can_fold(costs, options, scale)) {
     engine = Engine::folded;
   }
@@ -87,12 +87,13 @@ Finish advance(const RingCosts &costs, const SimulationOptions &options, Simulat
 Simulation simulate_ring(const machine::Machine &machine, const SimulationOptions &options) {
   const RingCosts costs(machine, options);
   Simulation result;
-  const Finish finish = advance(costs, options, result);
+  TickScale scale;
+  const Finish finish = advance(costs, options, scale, result);
   const std::int64_t slowest =
       finish.rank_of(std::max_element(finish.ticks.begin(), finish.ticks.end()) - finish.ticks.begin());
   summarise_finish(finish.ticks, result);
   result.steps_computed = finish.steps_computed;
-  result.slowest = breakdown_of(costs, options, slowest, result.time_s, result.tick_s);
+  result.slowest = breakdown_of(costs, options, slowest, result.time_s, scale);
   const auto ring_size = static_cast<double>(costs.ring_size());
   result.efficiency = total_work_s(costs) / (ring_size * result.time_s);
   result.dtype = costs.dtype();

@@ -61,6 +61,16 @@ public:
     return examples_[static_cast<std::size_t>(query_class * key_relations() + key_relation)];
   }
 
+  /// Whether any (rank, step) is of that key relation.
+  bool occurs(int key_relation) const {
+    for (int query_class = 0; query_class < query_classes_; ++query_class) {
+      if (example(query_class, key_relation).rank >= 0) {
+        return true;
+      }
+    }
+    return false;
+  }
+
   /// replicated_queries under a causal mask: every owner's block admits a different number of pairs, so work depends
   /// on the owner alone and the key class says nothing about it.
   bool work_depends_on_owner() const { return work_depends_on_owner_; }

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "simulator/strip_costs.hpp"
+
+#include <algorithm>
+
+#include "simulator/noise.hpp"
+
+namespace ringscale::simulator {
+
+namespace {
+
+constexpr std::uint32_t in_all_bytes = 0x01010101U;
+
+std::size_t place(std::int64_t index) { return static_cast<std::size_t>(index); }
+
+const Lanes &lanes(const BundleArray<std::int32_t> &array, std::int64_t cell) {
+  return *reinterpret_cast<const Lanes *>(array.lanes_of(cell));
+}
+Lanes &lanes(BundleArray<std::int32_t> &array, std::int64_t cell) {
+  return *reinterpret_cast<Lanes *>(array.lanes_of(cell));
+}
+const UnsignedLanes &lanes(const BundleArray<std::uint32_t> &array, std::int64_t cell) {
+  return *reinterpret_cast<const UnsignedLanes *>(array.lanes_of(cell));
+}
+UnsignedLanes &lanes(BundleArray<std::uint32_t> &array, std::int64_t cell) {
+  return *reinterpret_cast<UnsignedLanes *>(array.lanes_of(cell));
+}
+
+} // namespace
+
+StripCosts::StripCosts(const RingCosts &costs, const SimulationOptions &options, const TickScale &scale,
+                       const Strips &strips, std::int64_t first_bundle, std::int64_t last_bundle)
+    : costs_(costs), options_(options), scale_(scale), strips_(strips), first_bundle_(first_bundle) {
+  noise_.present = options.jitter > 0.0;
+  noise_.left_shift = std::max(0, scale.jitter_exponent);
+  noise_.right_shift = std::max(0, -scale.jitter_exponent);
+  std::int64_t longest_hop = 0;
+  pace_ = scale.longest_step;
+  for (std::int64_t rank = 0; rank < costs.ring_size(); ++rank) {
+    const std::int64_t hop = hop_ticks(costs, scale, rank);
+    pace_ = std::min(pace_, hop);
+    longest_hop = std::max(longest_hop, hop);
+  }
+  if (costs.work_is_by_class()) {
+    const StepClasses &classes = costs.classes();
+    exposed_of_relation_.assign(place(classes.key_relations()), 0);
+    // With one query class and equal hops, what is exposed depends on the relation alone.
+    hops_alike_ = pace_ == longest_hop && classes.query_classes() == 1;
+    for (int relation = 0; relation < classes.key_relations() && hops_alike_; ++relation) {
+      const double work_s = classes.occurs(relation) ? costs.class_work(0, relation).total() : 0.0;
+      exposed_of_relation_[place(relation)] = step_ticks(costs, options, scale, 0, work_s, 1.0).exposed;
+    }
+  } else {
+    for (std::int64_t rank = 0; rank < costs.ring_size(); ++rank) {
+      factor_.push_back(device_time_factor(options.seed, rank, options.speed_spread));
+    }
+  }
+  bundles_.resize(place(last_bundle - first_bundle));
+}
+
+void StripCosts::fill_bundle(std::int64_t index) {
+  const StepClasses &classes = costs_.classes();
+  const std::int64_t cells = strips_.cells();
+  Bundle &bundle = bundles_[place(index - first_bundle_)];
+  bundle.hop = BundleArray<std::int32_t>(cells);
+  bundle.rank = BundleArray<std::int32_t>(cells);
+  bundle.rank_keys = BundleArray<std::uint32_t>(noise_.present ? cells : 0);
+  bundle.by_relation.resize(costs_.work_is_by_class() ? place(classes.key_relations()) : 0);
+  for (std::size_t relation = 0; relation < bundle.by_relation.size(); ++relation) {
+    const bool occurs = classes.occurs(static_cast<int>(relation));
+    bundle.by_relation[relation] = {BundleArray<std::int32_t>(occurs ? cells : 0),
+                                    BundleArray<std::int32_t>(occurs ? cells : 0),
+                                    BundleArray<std::uint32_t>(occurs && noise_.present ? cells : 0)};
+  }
+  for (std::int64_t cell = 0; cell < cells; ++cell) {
+    for (std::int64_t lane = 0; lane < lane_count; ++lane) {
+      const std::int64_t rank = strips_.rank_in(index * lane_count + lane, cell);
+      bundle.rank.lanes_of(cell)[lane] = static_cast<std::int32_t>(rank);
+      bundle.hop.lanes_of(cell)[lane] = static_cast<std::int32_t>(hop_ticks(costs_, scale_, rank) - pace_);
+      if (noise_.present) {
+        bundle.rank_keys.lanes_of(cell)[lane] = noise_rank_key(options_.seed, rank);
+      }
+      if (bundle.by_relation.empty()) {
+        continue;
+      }
+      const double factor = device_time_factor(options_.seed, rank, options_.speed_spread);
+      for (int relation = 0; relation < classes.key_relations(); ++relation) {
+        if (classes.occurs(relation)) {
+          Arrays &arrays = bundle.by_relation[place(relation)];
+          const double work_s = costs_.class_work(classes.query_class(rank), relation).total();
+          put(step_ticks(costs_, options_, scale_, rank, work_s, factor), cell, lane, arrays.work, arrays.exposed,
+              arrays.amplitude);
+        }
+      }
+    }
+  }
+}
+
+void StripCosts::put(const StepTicks &ticks, std::int64_t cell, std::int64_t lane, BundleArray<std::int32_t> &work,
+                     BundleArray<std::int32_t> &exposed, BundleArray<std::uint32_t> &amplitude) const {
+  work.lanes_of(cell)[lane] = static_cast<std::int32_t>(ticks.work - pace_);
+  exposed.lanes_of(cell)[lane] = static_cast<std::int32_t>(ticks.exposed);
+  if (noise_.present) {
+    amplitude.lanes_of(cell)[lane] = static_cast<std::uint32_t>(ticks.amplitude) * in_all_bytes;
+  }
+}
+
+LaneRow StripCosts::row_of(const Bundle &bundle, const BundleArray<std::int32_t> &work,
+                           const BundleArray<std::int32_t> &exposed,
+                           const BundleArray<std::uint32_t> &amplitude) const {
+  LaneRow row;
+  row.work = &lanes(work, 0);
+  row.hop = &lanes(bundle.hop, 0);
+  row.exposed = &lanes(exposed, 0);
+  if (noise_.present) {
+    row.amplitude = &lanes(amplitude, 0);
+    row.rank_keys = &lanes(bundle.rank_keys, 0);
+  }
+  return row;
+}
+
+int StripCosts::only_relation(std::int64_t bundle, std::int64_t step, std::vector<ClassRun> &runs) const {
+  const StepClasses &classes = costs_.classes();
+  if (classes.uniform()) {
+    return classes.key_relation(0, step);
+  }
+  const std::int64_t ring_size = strips_.ring_size();
+  const std::int64_t begin = strips_.rank_in(bundle * lane_count, 0);
+  const std::int64_t ranks =
+      strips_.first_rank((bundle + 1) * lane_count - 1) - strips_.first_rank(bundle * lane_count) + strips_.cells();
+  if (ranks >= ring_size) {
+    classes.runs(step, 0, ring_size, runs);
+  } else {
+    classes.runs(step, begin, begin + ranks, runs);
+  }
+  return runs.size() == 1 ? runs[0].key_relation : -1;
+}
+
+LaneRow StripCosts::one_step(std::int64_t bundle, std::int64_t step, ComposedStep &room) const {
+  const Bundle &arrays = bundles_[place(bundle - first_bundle_)];
+  if (arrays.by_relation.empty()) {
+    fill_by_rank(arrays, step, room);
+  } else {
+    const int relation = only_relation(bundle, step, room.runs);
+    if (relation >= 0) {
+      const Arrays &only = arrays.by_relation[place(relation)];
+      return row_of(arrays, only.work, only.exposed, only.amplitude);
+    }
+    compose(arrays, step, room);
+  }
+  return row_of(arrays, room.work, room.exposed, room.amplitude);
+}
+
+LaneRow StripCosts::four_steps(std::int64_t bundle, std::int64_t step, ComposedStep &room) const {
+  const Bundle &arrays = bundles_[place(bundle - first_bundle_)];
+  if (arrays.by_relation.empty()) {
+    return {};
+  }
+  // Where classes meet moves by one rank a step, so nothing comes and goes within four steps.
+  const int relation = only_relation(bundle, step, room.runs);
+  if (relation < 0 || relation != only_relation(bundle, step + steps_per_noise_group - 1, room.runs)) {
+    return {};
+  }
+  const Arrays &only = arrays.by_relation[place(relation)];
+  LaneRow row = row_of(arrays, only.work, only.exposed, only.amplitude);
+  if (hops_alike_) {
+    row.hop = nullptr;
+    row.exposed = nullptr;
+    row.common_exposed = exposed_of_relation_[place(relation)];
+  }
+  return row;
+}
+
+void StripCosts::fill_by_rank(const Bundle &bundle, std::int64_t step, ComposedStep &room) const {
+  for (std::int64_t cell = 0; cell < strips_.cells(); ++cell) {
+    for (std::int64_t lane = 0; lane < lane_count; ++lane) {
+      const std::int64_t rank = bundle.rank.lanes_of(cell)[lane];
+      put(step_ticks(costs_, options_, scale_, rank, costs_.work(rank, step).total(), factor_[place(rank)]), cell, lane,
+          room.work, room.exposed, room.amplitude);
+    }
+  }
+}
+
+void StripCosts::compose(const Bundle &bundle, std::int64_t step, ComposedStep &room) const {
+  costs_.classes().runs(step, 0, strips_.ring_size(), room.runs);
+  const Arrays &first = bundle.by_relation[place(room.runs.front().key_relation)];
+  for (std::int64_t cell = 0; cell < strips_.cells(); ++cell) {
+    const Lanes rank = lanes(bundle.rank, cell);
+    Lanes work = lanes(first.work, cell);
+    Lanes exposed = lanes(first.exposed, cell);
+    UnsignedLanes amplitude = {};
+    if (noise_.present) {
+      amplitude = lanes(first.amplitude, cell);
+    }
+    // Runs are in the order of ranks: each takes all ranks from its first one on.
+    for (std::size_t run = 1; run < room.runs.size(); ++run) {
+      const Arrays &arrays = bundle.by_relation[place(room.runs[run].key_relation)];
+      const auto begin = static_cast<std::int32_t>(room.runs[run].rank_begin);
+      work = rank >= begin ? lanes(arrays.work, cell) : work;
+      exposed = rank >= begin ? lanes(arrays.exposed, cell) : exposed;
+      if (noise_.present) {
+        amplitude = rank >= begin ? lanes(arrays.amplitude, cell) : amplitude;
+      }
+    }
+    lanes(room.work, cell) = work;
+    lanes(room.exposed, cell) = exposed;
+    if (noise_.present) {
+      lanes(room.amplitude, cell) = amplitude;
+    }
+  }
+}
+
+} // namespace ringscale::simulator
