@@ -55,7 +55,9 @@ struct Level {
   Lanes joined; ///< hops alike: latest of cells c - 2 and c - 1; else when the hop into cell c - 1 ends
 };
 
-template <Jitter jitter, bool hops_alike>
+enum class Hops { alike, differ, differ_and_show };
+
+template <Jitter jitter, Hops hops>
 void four_steps(const LaneRow row, const LaneNoise noise, std::uint32_t group_key, std::int64_t first,
                 std::int64_t last) {
   Level levels[4];
@@ -86,7 +88,7 @@ void four_steps(const LaneRow row, const LaneNoise noise, std::uint32_t group_ke
       next_right += left;
       Lanes pair = left;
       raise_to(pair, right);
-      if constexpr (hops_alike) {
+      if constexpr (hops == Hops::alike) {
         raise_to(next_left, level.joined);
         raise_to(next_left, left);
         raise_to(next_right, level.before);
@@ -100,8 +102,10 @@ void four_steps(const LaneRow row, const LaneNoise noise, std::uint32_t group_ke
         raise_to(next_left, middle);
         raise_to(next_right, middle);
         raise_to(next_right, pair);
-        next_left += row.exposed[cell - 1];
-        next_right += row.exposed[cell];
+        if constexpr (hops == Hops::differ_and_show) {
+          next_left += row.exposed[cell - 1];
+          next_right += row.exposed[cell];
+        }
       }
       level.before = right;
       level.joined = pair;
@@ -110,6 +114,18 @@ void four_steps(const LaneRow row, const LaneNoise noise, std::uint32_t group_ke
     }
     row.times[c - 4] = left;
     row.times[c - 3] = right;
+  }
+}
+
+template <Jitter jitter>
+void advance_with(const LaneRow &row, const LaneNoise &noise, std::uint32_t group_key, std::int64_t first,
+                  std::int64_t last) {
+  if (row.hop == nullptr) {
+    four_steps<jitter, Hops::alike>(row, noise, group_key, first, last);
+  } else if (row.exposed == nullptr) {
+    four_steps<jitter, Hops::differ>(row, noise, group_key, first, last);
+  } else {
+    four_steps<jitter, Hops::differ_and_show>(row, noise, group_key, first, last);
   }
 }
 
@@ -127,17 +143,13 @@ void advance_one_step(const LaneRow &row, const LaneNoise &noise, std::uint32_t 
 
 void advance_four_steps(const LaneRow &row, const LaneNoise &noise, std::uint32_t group_key, std::int64_t first,
                         std::int64_t last) {
-  const bool hops_alike = row.hop == nullptr && row.exposed == nullptr;
   const bool direct = noise.left_shift == 0 && noise.right_shift == 0;
   if (!noise.present) {
-    hops_alike ? four_steps<Jitter::none, true>(row, noise, group_key, first, last)
-               : four_steps<Jitter::none, false>(row, noise, group_key, first, last);
+    advance_with<Jitter::none>(row, noise, group_key, first, last);
   } else if (direct) {
-    hops_alike ? four_steps<Jitter::direct, true>(row, noise, group_key, first, last)
-               : four_steps<Jitter::direct, false>(row, noise, group_key, first, last);
+    advance_with<Jitter::direct>(row, noise, group_key, first, last);
   } else {
-    hops_alike ? four_steps<Jitter::shifted, true>(row, noise, group_key, first, last)
-               : four_steps<Jitter::shifted, false>(row, noise, group_key, first, last);
+    advance_with<Jitter::shifted>(row, noise, group_key, first, last);
   }
 }
 

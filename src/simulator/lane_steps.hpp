@@ -20,7 +20,7 @@ struct LaneNoise {
 struct LaneRow {
   Lanes *times = nullptr;
   const Lanes *work = nullptr;
-  const Lanes *hop = nullptr;     ///< into the cell's rank; nullptr when all are 0
+  const Lanes *hop = nullptr;     ///< into the cell's rank; nullptr when all are 0, exposed then too
   const Lanes *exposed = nullptr; ///< of the cell's rank; nullptr when all are 0
   const UnsignedLanes *amplitude = nullptr;
   const UnsignedLanes *rank_keys = nullptr;

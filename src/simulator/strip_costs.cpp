@@ -63,19 +63,17 @@ void StripCosts::fill_bundle(std::int64_t index) {
   const std::int64_t cells = strips_.cells();
   Bundle &bundle = bundles_[place(index - first_bundle_)];
   bundle.hop = BundleArray<std::int32_t>(cells);
-  bundle.rank = BundleArray<std::int32_t>(cells);
   bundle.rank_keys = BundleArray<std::uint32_t>(noise_.present ? cells : 0);
   bundle.by_relation.resize(costs_.work_is_by_class() ? place(classes.key_relations()) : 0);
   for (std::size_t relation = 0; relation < bundle.by_relation.size(); ++relation) {
     const bool occurs = classes.occurs(static_cast<int>(relation));
     bundle.by_relation[relation] = {BundleArray<std::int32_t>(occurs ? cells : 0),
                                     BundleArray<std::int32_t>(occurs ? cells : 0),
-                                    BundleArray<std::uint32_t>(occurs && noise_.present ? cells : 0)};
+                                    BundleArray<std::uint32_t>(occurs && noise_.present ? cells : 0), true};
   }
   for (std::int64_t cell = 0; cell < cells; ++cell) {
     for (std::int64_t lane = 0; lane < lane_count; ++lane) {
       const std::int64_t rank = strips_.rank_in(index * lane_count + lane, cell);
-      bundle.rank.lanes_of(cell)[lane] = static_cast<std::int32_t>(rank);
       bundle.hop.lanes_of(cell)[lane] = static_cast<std::int32_t>(hop_ticks(costs_, scale_, rank) - pace_);
       if (noise_.present) {
         bundle.rank_keys.lanes_of(cell)[lane] = noise_rank_key(options_.seed, rank);
@@ -88,8 +86,9 @@ void StripCosts::fill_bundle(std::int64_t index) {
         if (classes.occurs(relation)) {
           Arrays &arrays = bundle.by_relation[place(relation)];
           const double work_s = costs_.class_work(classes.query_class(rank), relation).total();
-          put(step_ticks(costs_, options_, scale_, rank, work_s, factor), cell, lane, arrays.work, arrays.exposed,
-              arrays.amplitude);
+          const StepTicks ticks = step_ticks(costs_, options_, scale_, rank, work_s, factor);
+          arrays.all_hidden = arrays.all_hidden && ticks.exposed == 0;
+          put(ticks, cell, lane, arrays.work, arrays.exposed, arrays.amplitude);
         }
       }
     }
@@ -106,12 +105,12 @@ void StripCosts::put(const StepTicks &ticks, std::int64_t cell, std::int64_t lan
 }
 
 LaneRow StripCosts::row_of(const Bundle &bundle, const BundleArray<std::int32_t> &work,
-                           const BundleArray<std::int32_t> &exposed,
+                           const BundleArray<std::int32_t> *exposed,
                            const BundleArray<std::uint32_t> &amplitude) const {
   LaneRow row;
   row.work = &lanes(work, 0);
   row.hop = &lanes(bundle.hop, 0);
-  row.exposed = &lanes(exposed, 0);
+  row.exposed = exposed == nullptr ? nullptr : &lanes(*exposed, 0);
   if (noise_.present) {
     row.amplitude = &lanes(amplitude, 0);
     row.rank_keys = &lanes(bundle.rank_keys, 0);
@@ -119,36 +118,29 @@ LaneRow StripCosts::row_of(const Bundle &bundle, const BundleArray<std::int32_t>
   return row;
 }
 
-int StripCosts::only_relation(std::int64_t bundle, std::int64_t step, std::vector<ClassRun> &runs) const {
+void StripCosts::find_runs(std::int64_t bundle, std::int64_t step, std::vector<ClassRun> &runs) const {
   const StepClasses &classes = costs_.classes();
+  const std::int64_t ranks = position(bundle, lane_count - 1) + strips_.cells();
   if (classes.uniform()) {
-    return classes.key_relation(0, step);
+    runs.assign(1, {0, ranks, classes.key_relation(0, step)});
+    return;
   }
-  const std::int64_t ring_size = strips_.ring_size();
   const std::int64_t begin = strips_.rank_in(bundle * lane_count, 0);
-  const std::int64_t ranks =
-      strips_.first_rank((bundle + 1) * lane_count - 1) - strips_.first_rank(bundle * lane_count) + strips_.cells();
-  if (ranks >= ring_size) {
-    classes.runs(step, 0, ring_size, runs);
-  } else {
-    classes.runs(step, begin, begin + ranks, runs);
+  classes.runs(step, begin, begin + ranks, runs);
+  for (ClassRun &run : runs) {
+    run.rank_begin -= begin;
+    run.rank_end -= begin;
   }
-  return runs.size() == 1 ? runs[0].key_relation : -1;
 }
 
 LaneRow StripCosts::one_step(std::int64_t bundle, std::int64_t step, ComposedStep &room) const {
   const Bundle &arrays = bundles_[place(bundle - first_bundle_)];
   if (arrays.by_relation.empty()) {
-    fill_by_rank(arrays, step, room);
-  } else {
-    const int relation = only_relation(bundle, step, room.runs);
-    if (relation >= 0) {
-      const Arrays &only = arrays.by_relation[place(relation)];
-      return row_of(arrays, only.work, only.exposed, only.amplitude);
-    }
-    compose(arrays, step, room);
+    fill_by_rank(bundle, step, room);
+    return row_of(arrays, room.work, &room.exposed, room.amplitude);
   }
-  return row_of(arrays, room.work, room.exposed, room.amplitude);
+  find_runs(bundle, step, room.wanted_runs);
+  return row_of_runs(bundle, room);
 }
 
 LaneRow StripCosts::four_steps(std::int64_t bundle, std::int64_t step, ComposedStep &room) const {
@@ -157,55 +149,107 @@ LaneRow StripCosts::four_steps(std::int64_t bundle, std::int64_t step, ComposedS
     return {};
   }
   // Where classes meet moves by one rank a step, so nothing comes and goes within four steps.
-  const int relation = only_relation(bundle, step, room.runs);
-  if (relation < 0 || relation != only_relation(bundle, step + steps_per_noise_group - 1, room.runs)) {
+  find_runs(bundle, step, room.wanted_runs);
+  find_runs(bundle, step + steps_per_noise_group - 1, room.later_runs);
+  if (room.wanted_runs != room.later_runs) {
     return {};
   }
-  const Arrays &only = arrays.by_relation[place(relation)];
-  LaneRow row = row_of(arrays, only.work, only.exposed, only.amplitude);
-  if (hops_alike_) {
+  LaneRow row = row_of_runs(bundle, room);
+  if (hops_alike_ && room.wanted_runs.size() == 1) {
     row.hop = nullptr;
     row.exposed = nullptr;
-    row.common_exposed = exposed_of_relation_[place(relation)];
+    row.common_exposed = exposed_of_relation_[place(room.wanted_runs.front().key_relation)];
   }
   return row;
 }
 
-void StripCosts::fill_by_rank(const Bundle &bundle, std::int64_t step, ComposedStep &room) const {
+LaneRow StripCosts::row_of_runs(std::int64_t bundle, ComposedStep &room) const {
+  const Bundle &arrays = bundles_[place(bundle - first_bundle_)];
+  if (room.wanted_runs.size() == 1) {
+    const Arrays &only = arrays.by_relation[place(room.wanted_runs.front().key_relation)];
+    return row_of(arrays, only.work, only.all_hidden ? nullptr : &only.exposed, only.amplitude);
+  }
+  if (room.bundle != bundle || !move_cuts(bundle, room)) {
+    compose(bundle, room);
+  }
+  room.bundle = bundle;
+  room.runs = room.wanted_runs;
+  return row_of(arrays, room.work, &room.exposed, room.amplitude);
+}
+
+void StripCosts::fill_by_rank(std::int64_t bundle, std::int64_t step, ComposedStep &room) const {
   for (std::int64_t cell = 0; cell < strips_.cells(); ++cell) {
     for (std::int64_t lane = 0; lane < lane_count; ++lane) {
-      const std::int64_t rank = bundle.rank.lanes_of(cell)[lane];
+      const std::int64_t rank = strips_.rank_in(bundle * lane_count + lane, cell);
       put(step_ticks(costs_, options_, scale_, rank, costs_.work(rank, step).total(), factor_[place(rank)]), cell, lane,
           room.work, room.exposed, room.amplitude);
     }
   }
 }
 
-void StripCosts::compose(const Bundle &bundle, std::int64_t step, ComposedStep &room) const {
-  costs_.classes().runs(step, 0, strips_.ring_size(), room.runs);
-  const Arrays &first = bundle.by_relation[place(room.runs.front().key_relation)];
+void StripCosts::compose(std::int64_t bundle, ComposedStep &room) const {
+  const std::vector<Arrays> &by_relation = bundles_[place(bundle - first_bundle_)].by_relation;
+  Lanes positions = {};
+  for (int lane = 0; lane < lane_count; ++lane) {
+    positions[lane] = static_cast<std::int32_t>(position(bundle, lane));
+  }
+  const Arrays &first = by_relation[place(room.wanted_runs.front().key_relation)];
   for (std::int64_t cell = 0; cell < strips_.cells(); ++cell) {
-    const Lanes rank = lanes(bundle.rank, cell);
     Lanes work = lanes(first.work, cell);
     Lanes exposed = lanes(first.exposed, cell);
     UnsignedLanes amplitude = {};
     if (noise_.present) {
       amplitude = lanes(first.amplitude, cell);
     }
-    // Runs are in the order of ranks: each takes all ranks from its first one on.
-    for (std::size_t run = 1; run < room.runs.size(); ++run) {
-      const Arrays &arrays = bundle.by_relation[place(room.runs[run].key_relation)];
-      const auto begin = static_cast<std::int32_t>(room.runs[run].rank_begin);
-      work = rank >= begin ? lanes(arrays.work, cell) : work;
-      exposed = rank >= begin ? lanes(arrays.exposed, cell) : exposed;
+    // Runs are in order: each takes all positions from its first one on.
+    for (std::size_t run = 1; run < room.wanted_runs.size(); ++run) {
+      const Arrays &arrays = by_relation[place(room.wanted_runs[run].key_relation)];
+      const auto begin = static_cast<std::int32_t>(room.wanted_runs[run].rank_begin);
+      work = positions >= begin ? lanes(arrays.work, cell) : work;
+      exposed = positions >= begin ? lanes(arrays.exposed, cell) : exposed;
       if (noise_.present) {
-        amplitude = rank >= begin ? lanes(arrays.amplitude, cell) : amplitude;
+        amplitude = positions >= begin ? lanes(arrays.amplitude, cell) : amplitude;
       }
     }
     lanes(room.work, cell) = work;
     lanes(room.exposed, cell) = exposed;
     if (noise_.present) {
       lanes(room.amplitude, cell) = amplitude;
+    }
+    positions += 1;
+  }
+}
+
+/// Brings what is composed up to date where it differs by cuts that moved one rank on; false where it differs by more.
+bool StripCosts::move_cuts(std::int64_t bundle, ComposedStep &room) const {
+  if (room.runs.size() != room.wanted_runs.size()) {
+    return false;
+  }
+  for (std::size_t run = 0; run < room.runs.size(); ++run) {
+    const std::int64_t moved = room.wanted_runs[run].rank_begin - room.runs[run].rank_begin;
+    if (room.wanted_runs[run].key_relation != room.runs[run].key_relation || moved < 0 || moved > 1) {
+      return false;
+    }
+  }
+  for (std::size_t run = 1; run < room.runs.size(); ++run) {
+    if (room.wanted_runs[run].rank_begin != room.runs[run].rank_begin) {
+      copy_cells(bundle, room.runs[run].rank_begin, room.runs[run - 1].key_relation, room);
+    }
+  }
+  return true;
+}
+
+/// A position is in one strip, or in one and the ghosts of another.
+void StripCosts::copy_cells(std::int64_t bundle, std::int64_t at, int key_relation, ComposedStep &room) const {
+  const Arrays &arrays = bundles_[place(bundle - first_bundle_)].by_relation[place(key_relation)];
+  for (std::int64_t lane = 0; lane < lane_count; ++lane) {
+    const std::int64_t cell = at - position(bundle, lane);
+    if (cell >= 0 && cell < strips_.cells()) {
+      room.work.lanes_of(cell)[lane] = arrays.work.lanes_of(cell)[lane];
+      room.exposed.lanes_of(cell)[lane] = arrays.exposed.lanes_of(cell)[lane];
+      if (noise_.present) {
+        room.amplitude.lanes_of(cell)[lane] = arrays.amplitude.lanes_of(cell)[lane];
+      }
     }
   }
 }

@@ -23,11 +23,13 @@ private:
   AlignedVector<Value> values_;
 };
 
-/// Room for the costs of one step that has several classes of work in a bundle.
+/// Room for the costs of one step that has several classes of work in a bundle, and what stands there now.
 struct ComposedStep {
   BundleArray<std::int32_t> work, exposed;
   BundleArray<std::uint32_t> amplitude;
-  std::vector<ClassRun> runs;
+  std::int64_t bundle = -1;
+  std::vector<ClassRun> runs; ///< that it was composed of
+  std::vector<ClassRun> wanted_runs, later_runs;
 
   explicit ComposedStep(std::int64_t cells) : work(cells), exposed(cells), amplitude(cells) {}
 };
@@ -54,20 +56,27 @@ private:
   struct Arrays {
     BundleArray<std::int32_t> work, exposed;
     BundleArray<std::uint32_t> amplitude;
+    bool all_hidden = true;
   };
   /// What never changes, and per key relation what does.
   struct Bundle {
     BundleArray<std::int32_t> hop;
-    BundleArray<std::int32_t> rank;
     BundleArray<std::uint32_t> rank_keys;
     std::vector<Arrays> by_relation; ///< empty when work is no function of the class
   };
 
-  void fill_by_rank(const Bundle &bundle, std::int64_t step, ComposedStep &room) const;
-  void compose(const Bundle &bundle, std::int64_t step, ComposedStep &room) const;
-  /// The only key relation that a bundle's ranks have in a step, or -1.
-  int only_relation(std::int64_t bundle, std::int64_t step, std::vector<ClassRun> &runs) const;
-  LaneRow row_of(const Bundle &bundle, const BundleArray<std::int32_t> &work, const BundleArray<std::int32_t> &exposed,
+  void fill_by_rank(std::int64_t bundle, std::int64_t step, ComposedStep &room) const;
+  /// Runs of equal key relation in a bundle; positions count from the first cell of its first strip.
+  void find_runs(std::int64_t bundle, std::int64_t step, std::vector<ClassRun> &runs) const;
+  /// Costs of room.wanted_runs: from memory where they are of one relation, else composed in `room`.
+  LaneRow row_of_runs(std::int64_t bundle, ComposedStep &room) const;
+  void compose(std::int64_t bundle, ComposedStep &room) const;
+  bool move_cuts(std::int64_t bundle, ComposedStep &room) const;
+  void copy_cells(std::int64_t bundle, std::int64_t position, int key_relation, ComposedStep &room) const;
+  std::int64_t position(std::int64_t bundle, std::int64_t lane) const {
+    return strips_.first_rank(bundle * lane_count + lane) - strips_.first_rank(bundle * lane_count);
+  }
+  LaneRow row_of(const Bundle &bundle, const BundleArray<std::int32_t> &work, const BundleArray<std::int32_t> *exposed,
                  const BundleArray<std::uint32_t> &amplitude) const;
   void put(const StepTicks &ticks, std::int64_t cell, std::int64_t lane, BundleArray<std::int32_t> &work,
            BundleArray<std::int32_t> &exposed, BundleArray<std::uint32_t> &amplitude) const;
