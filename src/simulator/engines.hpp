@@ -32,12 +32,12 @@ Finish run_blocked(const RingCosts &costs, const SimulationOptions &options, con
 inline constexpr std::int64_t smallest_blocked_ring = 1056;
 
 /// Whether ranks are equal up to a period of the links: no spread, no jitter, work that depends on the step alone.
-bool can_fold(const RingCosts &costs, const SimulationOptions &options, const TickScale &scale);
+bool can_fold(const RingCosts &costs, const SimulationOptions &options);
 
-/// A short ring in place of a long one of equal ranks: one period where periods fill the ring, else some hundred
-/// periods around the place where they do not. It is advanced until the pattern of times repeats, then multiplied out;
-/// the same ticks as run_plain. Needs can_fold; throws InvalidInput in the case of an unfilled period whose pattern
-/// does not repeat before news of it has gone round the short ring.
+/// A short ring in place of a long one of equal ranks: one period where periods fill the ring, the ring itself where
+/// they do not fill a small one, else some hundred periods around the place where they do not. It is advanced until the
+/// pattern of times repeats, then multiplied out; the same ticks as run_plain. Needs can_fold. Nothing (no ticks) where
+/// an unfilled period's pattern does not repeat before news of it has gone round the short ring.
 Finish run_folded(const RingCosts &costs, const SimulationOptions &options, const TickScale &scale);
 
 /// The last step has no hop: adds every rank's work of that step to the times at which it starts.

@@ -51,12 +51,24 @@ Finish advance(const RingCosts &costs, const SimulationOptions &options, TickSca
   const int fine = fine_tick_bits(costs.steps());
   const int asked = options.tick_bits;
   scale = TickScale::of(costs, options, asked > 0 ? asked : fine);
-  if (engine == Engine::automatic && can_fold(costs, options, scale)) {
-    engine = Engine::folded;
+  const bool folds = can_fold(costs, options);
+  if (engine == Engine::folded && !folds) {
+    throw InvalidInput("this ring does not fold: its devices or links differ");
   }
-  if (engine != Engine::folded) {
-    require_feasible(costs);
+  if (engine == Engine::folded || (engine == Engine::automatic && folds)) {
+    Finish finish = run_folded(costs, options, scale);
+    if (!finish.ticks.empty()) {
+      result.engine = "folded";
+      result.tick_s = scale.tick_s;
+      return finish;
+    }
+    if (engine == Engine::folded) {
+      throw InvalidInput("a ring of " + std::to_string(costs.ring_size()) +
+                         " devices whose last node is not full does not settle; choose a multiple of " +
+                         std::to_string(costs.link_period()));
+    }
   }
+  require_feasible(costs);
   if (engine == Engine::automatic) {
     const bool long_enough = costs.ring_size() >= smallest_blocked_ring && costs.steps() >= smallest_blocked_ring;
     engine = long_enough ? Engine::blocked : Engine::plain;
@@ -66,12 +78,6 @@ Finish advance(const RingCosts &costs, const SimulationOptions &options, TickSca
   }
   result.tick_s = scale.tick_s;
   switch (engine) {
-  case Engine::folded:
-    if (!can_fold(costs, options, scale)) {
-      throw InvalidInput("this ring does not fold: its devices or links differ");
-    }
-    result.engine = "folded";
-    return run_folded(costs, options, scale);
   case Engine::blocked:
     if (costs.ring_size() < smallest_blocked_ring) {
       throw InvalidInput("the blocked engine needs a ring of at least " + std::to_string(smallest_blocked_ring));
