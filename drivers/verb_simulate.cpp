@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <CLI/CLI.hpp>
+#include <algorithm>
 
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +13,7 @@
 #include "drivers/flag_checks.hpp"
 #include "drivers/pattern_flags.hpp"
 #include "drivers/session.hpp"
+#include "drivers/simulator_processes.hpp"
 #include "problem/invalid_input.hpp"
 #include "report/machine_document.hpp"
 #include "report/output_file.hpp"
@@ -157,11 +160,20 @@ void explain(Session &session, const simulator::Breakdown &part) {
 }
 
 int run(Session &session, SimulateFlags &flags) {
-  if (!session.is_root()) {
-    return exit_valid; // one process simulates; further ranks have nothing to add
-  }
   resolve(flags, session);
   const machine::Machine machine = report::read_machine_file(flags.machine);
+  std::optional<SimulatorProcesses> processes;
+  if (session.world_size() > 1) {
+    processes.emplace(session.world());
+    const int share = session.world().cores_on_node() / session.world().ranks_on_node();
+    flags.options.threads = flags.options.threads > 0 ? flags.options.threads : std::max(1, share);
+  }
+  if (!session.is_root()) {
+    if (!session.options.dry_run) {
+      simulator::help_simulate(machine, flags.options, *processes);
+    }
+    return exit_valid;
+  }
   const auto &attention = flags.options.problem.attention;
   session.say("simulate: " + std::to_string(flags.ring_size) + " devices of " + machine.name + ", " +
               std::to_string(attention.tokens) + " tokens, " + std::to_string(attention.query_heads) + " x " +
@@ -181,7 +193,7 @@ int run(Session &session, SimulateFlags &flags) {
     const std::string command = simulator::write_smpi_trace(machine, flags.options, flags.trace_folder);
     session.say("wrote " + flags.trace_folder + "; replay: " + command);
   }
-  const simulator::Simulation result = simulator::simulate(machine, flags.options);
+  const simulator::Simulation result = simulator::simulate(machine, flags.options, processes ? &*processes : nullptr);
   const std::string point = "simulate-" + machine.name + "-" + std::to_string(flags.ring_size);
   Json rows = Json::array();
   rows.push_back(sweep::simulation_row(point, machine, flags.options, result));

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <barrier>
 #include <limits>
+#include <numeric>
 #include <thread>
 
 #include "simulator/engines.hpp"
@@ -29,11 +30,11 @@ std::int64_t wanted_width(std::int64_t ring_size, const TickScale &scale, std::i
 /// neighbours whichever strip does it, so the ticks do not depend on strips, threads or processes.
 class StripRing {
 public:
+  /// `workers`: threads of all processes.
   StripRing(const RingCosts &costs, const SimulationOptions &options, const TickScale &scale, int threads,
-            ProcessGroup *processes)
+            std::int64_t workers, ProcessGroup *processes)
       : options_(options), scale_(scale), threads_(threads), processes_(processes), hops_(costs.steps() - 1),
-        strips_(costs.ring_size(),
-                wanted_width(costs.ring_size(), scale, threads * static_cast<std::int64_t>(process_count()))),
+        strips_(costs.ring_size(), wanted_width(costs.ring_size(), scale, workers)),
         first_bundle_(first_bundle_of(process_rank())), last_bundle_(first_bundle_of(process_rank() + 1)),
         costs_(costs, options, scale, strips_, first_bundle_, last_bundle_),
         offsets_(static_cast<std::size_t>(own_strips()), 0) {
@@ -66,8 +67,7 @@ public:
     }
     work(0);
     helpers.clear();
-    const bool failed = processes_ != nullptr ? processes_->any(too_far_apart_) : too_far_apart_.load();
-    return failed ? std::vector<std::int64_t>{} : all_times();
+    return any_too_far_apart() ? std::vector<std::int64_t>{} : all_times();
   }
 
 private:
@@ -103,8 +103,17 @@ private:
     const std::int64_t first = first_bundle_ * lane_count;
     const std::int64_t last = last_bundle_ * lane_count - 1;
     if (processes_ != nullptr) {
-      processes_->exchange(edge(parity, first, 0), edge(parity, last, 1), edge(parity, first - 1, 1),
-                           edge(parity, last + 1, 0));
+      std::vector<std::int64_t> mine;
+      for (const auto &end : {edge(parity, first, 0), edge(parity, last, 1)}) {
+        mine.insert(mine.end(), end.begin(), end.end());
+      }
+      std::vector<std::int64_t> everyones(mine.size() * static_cast<std::size_t>(process_count()));
+      processes_->all_gather(mine, everyones);
+      const auto ends_of = [&](int process) {
+        return everyones.begin() + (process + process_count()) % process_count() * 2 * strips_.ghost();
+      };
+      std::copy_n(ends_of(process_rank() - 1) + strips_.ghost(), strips_.ghost(), edge(parity, first - 1, 1).begin());
+      std::copy_n(ends_of(process_rank() + 1), strips_.ghost(), edge(parity, last + 1, 0).begin());
       return;
     }
     std::ranges::copy(edge(parity, last, 1), edge(parity, first - 1, 1).begin());
@@ -202,14 +211,38 @@ private:
         result[static_cast<std::size_t>(rank)] = offsets_[own_index(strip)] + times.lanes_of(cell)[strip % lane_count];
       }
     }
-    if (processes_ != nullptr) {
-      std::vector<std::int64_t> begins;
-      for (int process = 0; process <= process_count(); ++process) {
-        begins.push_back(strips_.first_rank(first_bundle_of(process) * lane_count));
-      }
-      processes_->gather(result, begins);
-    }
+    gather(result);
     return result;
+  }
+
+  /// Of `times` of all ranks, what other processes have computed.
+  void gather(std::vector<std::int64_t> &times) const {
+    if (processes_ == nullptr) {
+      return;
+    }
+    const auto begin_of = [&](int process) { return strips_.first_rank(first_bundle_of(process) * lane_count); };
+    std::int64_t most = 0;
+    for (int process = 0; process < process_count(); ++process) {
+      most = std::max(most, begin_of(process + 1) - begin_of(process));
+    }
+    std::vector<std::int64_t> mine(static_cast<std::size_t>(most));
+    const auto own = times.begin() + begin_of(process_rank());
+    std::copy(own, times.begin() + begin_of(process_rank() + 1), mine.begin());
+    std::vector<std::int64_t> everyones(mine.size() * static_cast<std::size_t>(process_count()));
+    processes_->all_gather(mine, everyones);
+    for (int process = 0; process < process_count(); ++process) {
+      std::copy_n(everyones.begin() + process * most, begin_of(process + 1) - begin_of(process),
+                  times.begin() + begin_of(process));
+    }
+  }
+
+  bool any_too_far_apart() const {
+    const std::int64_t here = too_far_apart_ ? 1 : 0;
+    std::vector<std::int64_t> everyones(static_cast<std::size_t>(process_count()), here);
+    if (processes_ != nullptr) {
+      processes_->all_gather({&here, 1}, everyones);
+    }
+    return std::ranges::find(everyones, 1) != everyones.end();
   }
 
   SimulationOptions options_;
@@ -238,8 +271,14 @@ Finish run_blocked(const RingCosts &costs, const SimulationOptions &options, con
   if (processes != nullptr && costs.ring_size() < processes->size() * smallest_blocked_ring) {
     processes = nullptr; // every process computes it all
   }
+  std::int64_t workers = threads;
+  if (processes != nullptr) {
+    std::vector<std::int64_t> everyones(static_cast<std::size_t>(processes->size()));
+    processes->all_gather({&workers, 1}, everyones);
+    workers = std::accumulate(everyones.begin(), everyones.end(), std::int64_t{0});
+  }
   Finish finish;
-  finish.ticks = StripRing(costs, options, scale, threads, processes).run();
+  finish.ticks = StripRing(costs, options, scale, threads, workers, processes).run();
   if (finish.ticks.empty()) {
     return run_plain(costs, options, scale);
   }

@@ -7,24 +7,16 @@
 namespace ringscale::simulator {
 
 /// Processes that share the ranks of one simulated ring: process p has a run of them between those of p - 1 and p + 1,
-/// and the last one goes on in the first. All functions are called by all processes in the same order and by one
-/// thread.
+/// and the last one goes on in the first.
 class ProcessGroup {
 public:
   virtual ~ProcessGroup() = default;
   virtual int rank() const = 0;
   virtual int size() const = 0;
 
-  /// Sends to the processes before and after this one and receives what they send the other way; all four of one
-  /// length.
-  virtual void exchange(std::span<const std::int64_t> to_before, std::span<const std::int64_t> to_after,
-                        std::span<std::int64_t> from_before, std::span<std::int64_t> from_after) = 0;
-
-  /// Completes `values` in all processes: of process p, elements [begins[p], begins[p + 1]) are its own.
-  virtual void gather(std::span<std::int64_t> values, std::span<const std::int64_t> begins) = 0;
-
-  /// Whether it is true in any process.
-  virtual bool any(bool here) = 0;
+  /// Every process's `mine`, as long on each, one after the other by rank. Called by all processes in the same order
+  /// and by the thread that called the simulator.
+  virtual void all_gather(std::span<const std::int64_t> mine, std::span<std::int64_t> everyones) = 0;
 };
 
 } // namespace ringscale::simulator

@@ -10,6 +10,7 @@
 #include "simulator/breakdown.hpp"
 #include "simulator/engines.hpp"
 #include "simulator/plan_simulation.hpp"
+#include "simulator/process_group.hpp"
 #include "simulator/simulation_summary.hpp"
 
 namespace ringscale::simulator {
@@ -37,6 +38,8 @@ int thread_count(int asked) {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
+bool helps(const ProcessGroup *processes) { return processes != nullptr && processes->rank() != 0; }
+
 void require_feasible(const RingCosts &costs) {
   const double work = static_cast<double>(costs.ring_size()) * static_cast<double>(costs.steps());
   if (costs.ring_size() > most_unfolded_ranks || work > most_steps_computed) {
@@ -46,7 +49,8 @@ void require_feasible(const RingCosts &costs) {
   }
 }
 
-Finish advance(const RingCosts &costs, const SimulationOptions &options, TickScale &scale, Simulation &result) {
+Finish advance(const RingCosts &costs, const SimulationOptions &options, ProcessGroup *processes, TickScale &scale,
+               Simulation &result) {
   Engine engine = options.engine;
   const int fine = fine_tick_bits(costs.steps());
   const int asked = options.tick_bits;
@@ -83,18 +87,18 @@ Finish advance(const RingCosts &costs, const SimulationOptions &options, TickSca
       throw InvalidInput("the blocked engine needs a ring of at least " + std::to_string(smallest_blocked_ring));
     }
     result.engine = "blocked";
-    return run_blocked(costs, options, scale, thread_count(options.threads));
+    return run_blocked(costs, options, scale, thread_count(options.threads), processes);
   default:
     result.engine = "plain";
-    return run_plain(costs, options, scale);
+    return helps(processes) ? Finish{} : run_plain(costs, options, scale);
   }
 }
 
-Simulation simulate_ring(const machine::Machine &machine, const SimulationOptions &options) {
+Simulation simulate_ring(const machine::Machine &machine, const SimulationOptions &options, ProcessGroup *processes) {
   const RingCosts costs(machine, options);
   Simulation result;
   TickScale scale;
-  const Finish finish = advance(costs, options, scale, result);
+  const Finish finish = advance(costs, options, processes, scale, result);
   const std::int64_t slowest =
       finish.rank_of(std::max_element(finish.ticks.begin(), finish.ticks.end()) - finish.ticks.begin());
   summarise_finish(finish.ticks, result);
@@ -141,7 +145,7 @@ void validate(const SimulationOptions &options) {
   }
 }
 
-Simulation simulate(const machine::Machine &machine, const SimulationOptions &options) {
+Simulation simulate(const machine::Machine &machine, const SimulationOptions &options, ProcessGroup *processes) {
   const auto begin = std::chrono::steady_clock::now();
   validate(options);
   const bool simple = is_simple_ring(options);
@@ -149,11 +153,21 @@ Simulation simulate(const machine::Machine &machine, const SimulationOptions &op
     throw InvalidInput("the plain, blocked and folded engines know dense forward rings of key/value blocks alone; use "
                        "engine automatic or plan");
   }
-  Simulation result =
-      simple && options.engine != Engine::plan ? simulate_ring(machine, options) : simulate_plan(machine, options);
+  Simulation result = simple && options.engine != Engine::plan ? simulate_ring(machine, options, processes)
+                                                               : simulate_plan(machine, options);
   result.wall_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   result.hops_per_s = result.hops / result.wall_s;
   return result;
+}
+
+void help_simulate(const machine::Machine &machine, const SimulationOptions &options, ProcessGroup &processes) {
+  validate(options);
+  if (is_simple_ring(options) && options.engine != Engine::plan) {
+    const RingCosts costs(machine, options);
+    TickScale scale;
+    Simulation result;
+    advance(costs, options, &processes, scale, result);
+  }
 }
 
 } // namespace ringscale::simulator
