@@ -42,20 +42,37 @@ StripCosts::StripCosts(const RingCosts &costs, const SimulationOptions &options,
     longest_hop = std::max(longest_hop, hop);
   }
   if (costs.work_is_by_class()) {
-    const StepClasses &classes = costs.classes();
-    exposed_of_relation_.assign(place(classes.key_relations()), 0);
-    // With one query class and equal hops, what is exposed depends on the relation alone.
-    hops_alike_ = pace_ == longest_hop && classes.query_classes() == 1;
-    for (int relation = 0; relation < classes.key_relations() && hops_alike_; ++relation) {
-      const double work_s = classes.occurs(relation) ? costs.class_work(0, relation).total() : 0.0;
-      exposed_of_relation_[place(relation)] = step_ticks(costs, options, scale, 0, work_s, 1.0).exposed;
-    }
+    hops_alike_ = pace_ == longest_hop && costs.classes().query_classes() == 1;
+    find_relations();
   } else {
     for (std::int64_t rank = 0; rank < costs.ring_size(); ++rank) {
       factor_.push_back(device_time_factor(options.seed, rank, options.speed_spread));
     }
   }
   bundles_.resize(place(last_bundle - first_bundle));
+}
+
+void StripCosts::find_relations() {
+  const StepClasses &classes = costs_.classes();
+  const auto work_s = [&](int query_class, int relation) { return costs_.class_work(query_class, relation).total(); };
+  for (int relation = 0; relation < classes.key_relations(); ++relation) {
+    int first = 0;
+    const auto differs = [&] {
+      for (int query_class = 0; query_class < classes.query_classes(); ++query_class) {
+        if (work_s(query_class, first) != work_s(query_class, relation)) {
+          return true;
+        }
+      }
+      return !classes.occurs(first);
+    };
+    while (first < relation && differs()) {
+      ++first;
+    }
+    stands_for_.push_back(first);
+    // With one query class and equal hops, what is exposed depends on the relation alone.
+    exposed_of_relation_.push_back(
+        hops_alike_ ? step_ticks(costs_, options_, scale_, 0, work_s(0, relation), 1.0).exposed : 0);
+  }
 }
 
 void StripCosts::fill_bundle(std::int64_t index) {
@@ -66,7 +83,7 @@ void StripCosts::fill_bundle(std::int64_t index) {
   bundle.rank_keys = BundleArray<std::uint32_t>(noise_.present ? cells : 0);
   bundle.by_relation.resize(costs_.work_is_by_class() ? place(classes.key_relations()) : 0);
   for (std::size_t relation = 0; relation < bundle.by_relation.size(); ++relation) {
-    const bool occurs = classes.occurs(static_cast<int>(relation));
+    const bool occurs = is_filled(static_cast<int>(relation));
     bundle.by_relation[relation] = {BundleArray<std::int32_t>(occurs ? cells : 0),
                                     BundleArray<std::int32_t>(occurs ? cells : 0),
                                     BundleArray<std::uint32_t>(occurs && noise_.present ? cells : 0), true};
@@ -83,7 +100,7 @@ void StripCosts::fill_bundle(std::int64_t index) {
       }
       const double factor = device_time_factor(options_.seed, rank, options_.speed_spread);
       for (int relation = 0; relation < classes.key_relations(); ++relation) {
-        if (classes.occurs(relation)) {
+        if (is_filled(relation)) {
           Arrays &arrays = bundle.by_relation[place(relation)];
           const double work_s = costs_.class_work(classes.query_class(rank), relation).total();
           const StepTicks ticks = step_ticks(costs_, options_, scale_, rank, work_s, factor);
@@ -122,15 +139,21 @@ void StripCosts::find_runs(std::int64_t bundle, std::int64_t step, std::vector<C
   const StepClasses &classes = costs_.classes();
   const std::int64_t ranks = position(bundle, lane_count - 1) + strips_.cells();
   if (classes.uniform()) {
-    runs.assign(1, {0, ranks, classes.key_relation(0, step)});
+    runs.assign(1, {0, ranks, stands_for_[place(classes.key_relation(0, step))]});
     return;
   }
   const std::int64_t begin = strips_.rank_in(bundle * lane_count, 0);
   classes.runs(step, begin, begin + ranks, runs);
-  for (ClassRun &run : runs) {
-    run.rank_begin -= begin;
-    run.rank_end -= begin;
+  std::size_t kept = 0;
+  for (const ClassRun &run : runs) {
+    const int relation = stands_for_[place(run.key_relation)];
+    if (kept > 0 && runs[kept - 1].key_relation == relation) {
+      runs[kept - 1].rank_end = run.rank_end - begin;
+    } else {
+      runs[kept++] = {run.rank_begin - begin, run.rank_end - begin, relation};
+    }
   }
+  runs.resize(kept);
 }
 
 LaneRow StripCosts::one_step(std::int64_t bundle, std::int64_t step, ComposedStep &room) const {

@@ -65,6 +65,10 @@ private:
     std::vector<Arrays> by_relation; ///< empty when work is no function of the class
   };
 
+  void find_relations();
+  bool is_filled(int relation) const {
+    return costs_.classes().occurs(relation) && stands_for_[static_cast<std::size_t>(relation)] == relation;
+  }
   void fill_by_rank(std::int64_t bundle, std::int64_t step, ComposedStep &room) const;
   /// Runs of equal key relation in a bundle; positions count from the first cell of its first strip.
   void find_runs(std::int64_t bundle, std::int64_t step, std::vector<ClassRun> &runs) const;
@@ -91,6 +95,7 @@ private:
   std::vector<double> factor_; ///< of all ranks' times, where work is no function of the class
   bool hops_alike_ = false;    ///< and the exposed part of each relation is
   std::vector<std::int64_t> exposed_of_relation_;
+  std::vector<int> stands_for_; ///< by key relation: the first one with the same work; itself in most rings
   std::vector<Bundle> bundles_;
 };
 
