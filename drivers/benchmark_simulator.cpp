@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Hops per second of the simulator's engines: benchmark_simulator [--benchmark_filter=...]
+// Hops per second of processor time of the simulator's engines: benchmark_simulator [--benchmark_filter=...]
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <thread>
+#include <type_traits>
+#include <utility>
+#include <vector>
 
 #include "machine/machine.hpp"
+#include "simulator/noise.hpp"
 #include "simulator/simulation.hpp"
 
 namespace {
@@ -68,7 +73,51 @@ void run(benchmark::State &state, const machine::Machine &machine, const simulat
   for (auto step : state) {
     hops += simulator::simulate(machine, options).hops;
   }
-  state.counters["hops/s"] = benchmark::Counter(hops, benchmark::Counter::kIsRate);
+  state.counters["hops/cpu_s"] = benchmark::Counter(hops, benchmark::Counter::kIsRate);
+}
+
+/// The same arithmetic as a program without engines would have it: a step at a time over the whole ring, 32-bit ticks,
+/// hops alike, as well as the compiler makes it.
+void step_by_step(benchmark::State &state) {
+  const std::int64_t ring_size = state.range(0);
+  const auto length = static_cast<std::size_t>(ring_size);
+  std::vector<std::int32_t> times(length + 2);
+  std::vector<std::int32_t> next(length + 2);
+  std::vector<std::int32_t> work(length + 2);
+  std::vector<std::int32_t> amplitude(length + 2);
+  std::vector<std::uint32_t> keys(length + 2);
+  for (std::size_t rank = 1; rank <= length; ++rank) {
+    work[rank] = 1000 + static_cast<std::int32_t>(rank % 97);
+    amplitude[rank] = 1 + static_cast<std::int32_t>(rank % 3);
+    keys[rank] = simulator::noise_rank_key(1, static_cast<std::int64_t>(rank));
+  }
+  constexpr std::int32_t hop = 1000;
+  const auto advance = [&]<int step_in_group>(std::uint32_t group_key, std::integral_constant<int, step_in_group>) {
+    times.front() = times[length];
+    times.back() = times[1];
+    for (std::size_t rank = 1; rank <= length; ++rank) {
+      const std::uint32_t bits = simulator::mix_keys(keys[rank], group_key);
+      const std::int32_t free = times[rank] + work[rank] + amplitude[rank] * simulator::noise_of(bits, step_in_group);
+      next[rank] = std::max(free, std::max(times[rank], std::max(times[rank - 1], times[rank + 1])) + hop);
+    }
+    std::swap(times, next);
+  };
+  std::int64_t steps = 0;
+  for (auto iteration : state) {
+    if (steps % 65536 == 0) {
+      std::fill(times.begin(), times.end(), 0); // before 32 bits overflow
+    }
+    const std::uint32_t group_key = simulator::noise_group_key(1, steps);
+    advance(group_key, std::integral_constant<int, 0>{});
+    advance(group_key, std::integral_constant<int, 1>{});
+    advance(group_key, std::integral_constant<int, 2>{});
+    advance(group_key, std::integral_constant<int, 3>{});
+    steps += simulator::steps_per_noise_group;
+    benchmark::DoNotOptimize(times.data());
+    benchmark::ClobberMemory();
+  }
+  state.counters["hops/cpu_s"] =
+      benchmark::Counter(static_cast<double>(ring_size * steps), benchmark::Counter::kIsRate);
 }
 
 void plain(benchmark::State &state) {
@@ -80,11 +129,11 @@ void blocked(benchmark::State &state) {
       benchmark_options(state.range(0), simulator::Engine::blocked, static_cast<int>(state.range(1))));
 }
 
-void blocked_causal_zigzag(benchmark::State &state) {
+void blocked_causal(benchmark::State &state, schedule::Placement placement) {
   simulator::SimulationOptions options =
       benchmark_options(state.range(0), simulator::Engine::blocked, static_cast<int>(state.range(1)));
   options.problem.attention.mask = problem::Mask::causal;
-  options.problem.placement = schedule::Placement::zigzag;
+  options.problem.placement = placement;
   run(state, benchmark_machine(false), options);
 }
 
@@ -97,6 +146,15 @@ void folded(benchmark::State &state) {
   run(state, benchmark_machine(true), benchmark_options(state.range(0), simulator::Engine::folded, 1));
 }
 
+/// A bidirectional ring: its equal devices are one period, or with some jitter all are computed.
+void plan(benchmark::State &state, double jitter) {
+  simulator::SimulationOptions options = benchmark_options(state.range(0), simulator::Engine::plan, 1);
+  options.problem.schedule = schedule::Schedule::bidirectional_ring;
+  options.speed_spread = 0.0;
+  options.jitter = jitter;
+  run(state, benchmark_machine(true), options);
+}
+
 void thread_counts(benchmark::internal::Benchmark *benchmark) {
   const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   for (const std::int64_t ring_size : {16384, 65536, 262144}) {
@@ -107,11 +165,23 @@ void thread_counts(benchmark::internal::Benchmark *benchmark) {
   }
 }
 
-BENCHMARK(plain)->Arg(4096)->Arg(16384)->Unit(benchmark::kMillisecond)->UseRealTime();
-BENCHMARK(blocked)->Apply(thread_counts)->Unit(benchmark::kMillisecond)->UseRealTime();
-BENCHMARK(blocked_causal_zigzag)->Args({65536, 1})->Unit(benchmark::kMillisecond)->UseRealTime();
-BENCHMARK(blocked_nodes)->Args({65536, 1})->Unit(benchmark::kMillisecond)->UseRealTime();
-BENCHMARK(folded)->Arg(262144)->Arg(244140624)->Unit(benchmark::kMillisecond)->UseRealTime();
+// Rates are by the processor time of all threads, so that other programs on the machine change them little.
+BENCHMARK(step_by_step)->Arg(4096)->Arg(262144)->Unit(benchmark::kMillisecond)->MeasureProcessCPUTime();
+BENCHMARK(plain)->Arg(4096)->Arg(16384)->Unit(benchmark::kMillisecond)->MeasureProcessCPUTime();
+BENCHMARK(blocked)->Apply(thread_counts)->Unit(benchmark::kMillisecond)->MeasureProcessCPUTime();
+BENCHMARK_CAPTURE(blocked_causal, contiguous, schedule::Placement::contiguous)
+    ->Args({65536, 1})
+    ->Args({262144, 1})
+    ->Unit(benchmark::kMillisecond)
+    ->MeasureProcessCPUTime();
+BENCHMARK_CAPTURE(blocked_causal, zigzag, schedule::Placement::zigzag)
+    ->Args({65536, 1})
+    ->Unit(benchmark::kMillisecond)
+    ->MeasureProcessCPUTime();
+BENCHMARK(blocked_nodes)->Args({65536, 1})->Args({262144, 1})->Unit(benchmark::kMillisecond)->MeasureProcessCPUTime();
+BENCHMARK(folded)->Arg(262144)->Arg(244140624)->Arg(244140625)->Unit(benchmark::kMillisecond)->MeasureProcessCPUTime();
+BENCHMARK_CAPTURE(plan, folded, 0.0)->Arg(4096)->Arg(262144)->Unit(benchmark::kMillisecond)->MeasureProcessCPUTime();
+BENCHMARK_CAPTURE(plan, all_devices, 0.02)->Arg(4096)->Unit(benchmark::kMillisecond)->MeasureProcessCPUTime();
 
 } // namespace
 

@@ -4,12 +4,14 @@
 #include <algorithm>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "drivers/failure.hpp"
 #include "drivers/session.hpp"
 #include "drivers/simulate/flags.hpp"
 #include "drivers/simulate/output.hpp"
+#include "drivers/simulator_processes.hpp"
 #include "drivers/trace_flags.hpp"
 #include "report/output_file.hpp"
 #include "report/results_document.hpp"
@@ -25,10 +27,19 @@ namespace {
 using report::Json;
 
 int run(Session &session, SimulateFlags &flags) {
-  if (!session.is_root()) {
-    return exit_valid; // one process simulates; further ranks have nothing to add
-  }
   const machine::Fleet fleet = resolve(flags, session.options.seed);
+  std::optional<SimulatorProcesses> processes;
+  if (session.world_size() > 1) {
+    processes.emplace(session.world());
+    const int share = session.world().cores_on_node() / session.world().ranks_on_node();
+    flags.options.threads = flags.options.threads > 0 ? flags.options.threads : std::max(1, share);
+  }
+  if (!session.is_root()) {
+    if (!session.options.dry_run) {
+      simulator::help_simulate(fleet, flags.options, *processes);
+    }
+    return exit_valid;
+  }
   const auto &attention = flags.options.problem.attention;
   session.say("simulate: " + std::to_string(flags.ring_size) + " devices of " + fleet.name() + ", " +
               std::to_string(attention.tokens) + " tokens, " + std::to_string(attention.query_heads) + " x " +
@@ -53,7 +64,7 @@ int run(Session &session, SimulateFlags &flags) {
     const std::string command = simulator::write_smpi_trace(fleet, flags.options, flags.trace_folder);
     session.say("wrote " + flags.trace_folder + "; replay: " + command);
   }
-  const simulator::Simulation result = simulator::simulate(fleet, flags.options);
+  const simulator::Simulation result = simulator::simulate(fleet, flags.options, processes ? &*processes : nullptr);
   if (flags.trace.asked_for()) {
     std::string files;
     for (const std::string &file : flags.machines) {

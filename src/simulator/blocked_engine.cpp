@@ -1,231 +1,287 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <atomic>
 #include <barrier>
 #include <limits>
+#include <numeric>
 #include <thread>
-#include <utility>
 
 #include "simulator/engines.hpp"
-#include "simulator/lanes.hpp"
-#include "simulator/recurrence.hpp"
+#include "simulator/process_group.hpp"
+#include "simulator/strip_costs.hpp"
 
 namespace ringscale::simulator {
 
 namespace {
 
-// A block's times, work, amplitudes and mixed keys, 4 bytes each, fill a first-level cache of 32 KiB.
-constexpr std::int64_t block_ranks = 2048;
-constexpr std::int64_t most_steps_at_once = 512;
-constexpr std::int64_t margin = most_steps_at_once + 4 * lane_count;
-static_assert(smallest_blocked_ring >= 2 * most_steps_at_once + 2 * lane_count);
-static_assert(block_ranks >= smallest_blocked_ring);
-static_assert(most_steps_at_once % steps_per_noise_group == 0);
+static_assert(smallest_blocked_ring >= Strips::smallest_ring);
 
-/// Times of the two outermost ranks that a block still knows after each step, for the gap between two blocks.
-struct EdgeHistory {
-  std::vector<std::int64_t> left;  ///< [step][2]: ranks begin + step, begin + step + 1
-  std::vector<std::int64_t> right; ///< [step][2]: ranks end - step - 2, end - step - 1
-};
+/// Ranks to a strip. Neighbours differ by less than two of the longest steps (docs/engines.md), so that a strip's times
+/// fit 32 bits with room for a turn; wider ones fill the caches, narrower ones leave threads without work.
+std::int64_t wanted_width(std::int64_t ring_size, const TickScale &scale, std::int64_t workers) {
+  constexpr std::int64_t most_bytes_in_cache = 1024;
+  const std::int64_t fits = std::numeric_limits<std::int32_t>::max() / (2 * scale.longest_step + 1) * 3 / 4;
+  const std::int64_t shared = ring_size / (2 * lane_count * workers);
+  return std::max<std::int64_t>(1, std::min({most_bytes_in_cache, fits, shared}));
+}
 
-struct Block {
-  std::int64_t begin = 0;
-  std::int64_t end = 0;
-  std::int64_t earliest = 0; ///< of its times when the turn began
-  std::int64_t latest = 0;
-  EdgeHistory edges;
-};
-
-/// The room one thread computes in.
-template <class Tick> struct Workspace {
-  AlignedVector<Tick> times;
-  AlignedVector<std::uint32_t> bits;
-  RowScratch<Tick> scratch;
-
-  void prepare(std::int64_t cells) {
-    const auto length = static_cast<std::size_t>(cells + 4 * lane_count);
-    times.assign(length, 0);
-    bits.resize(length);
-  }
-  Tick *cells() { return times.data() + 2 * lane_count; }
-  std::uint32_t *bit_cells() { return bits.data() + 2 * lane_count; }
-};
-
-std::int64_t down_to_lanes(std::int64_t cell) { return problem::floor_divide(cell, lane_count) * lane_count; }
-std::int64_t up_to_lanes(std::int64_t cell) { return -down_to_lanes(-cell); }
-
-/// One turn advances all ranks by up to most_steps_at_once steps in two phases. First every block alone: after s
-/// steps it knows its ranks but s at either end (a trapezoid), and keeps the history of its edges. Then every gap
-/// between two blocks, which grows as the blocks shrank, from the histories on either side. Cells beyond what is
-/// known are computed along with whole vectors and never read.
-class BlockedRing {
+/// One turn advances all ranks by as many steps as a strip has ghosts on either side: every bundle of strips by itself,
+/// from ghosts that their neighbours' ranks fill between two turns. Every time is computed from the same costs and
+/// neighbours whichever strip does it, so the ticks do not depend on strips, threads or processes.
+class StripRing {
 public:
-  BlockedRing(const RingCosts &costs, const SimulationOptions &options, const TickScale &scale)
-      : costs_(costs), options_(options), scale_(scale), narrow_(costs, options, scale, margin),
-        wide_(costs, options, scale, margin), times_(static_cast<std::size_t>(costs.ring_size()), 0) {
-    const std::int64_t ring_size = costs.ring_size();
-    const std::int64_t count = std::max<std::int64_t>(1, ring_size / block_ranks);
-    for (std::int64_t index = 0; index < count; ++index) {
-      Block block;
-      block.begin = down_to_lanes(ring_size * index / count);
-      block.end = index + 1 == count ? ring_size : down_to_lanes(ring_size * (index + 1) / count);
-      block.edges.left.resize(2 * most_steps_at_once);
-      block.edges.right.resize(2 * most_steps_at_once);
-      blocks_.push_back(std::move(block));
+  /// `workers`: threads of all processes.
+  StripRing(const RingCosts &costs, const SimulationOptions &options, const TickScale &scale, int threads,
+            std::int64_t workers, ProcessGroup *processes)
+      : options_(options), scale_(scale), threads_(threads), processes_(processes), hops_(costs.steps() - 1),
+        strips_(costs.ring_size(), wanted_width(costs.ring_size(), scale, workers)),
+        first_bundle_(first_bundle_of(process_rank())), last_bundle_(first_bundle_of(process_rank() + 1)),
+        costs_(costs, options, scale, strips_, first_bundle_, last_bundle_),
+        offsets_(static_cast<std::size_t>(own_strips()), 0) {
+    for (std::vector<std::int64_t> &edges : edges_) {
+      edges.assign(static_cast<std::size_t>((own_strips() + 2) * 2 * strips_.ghost()), 0);
+    }
+    for (std::int64_t bundle = first_bundle_; bundle < last_bundle_; ++bundle) {
+      times_.emplace_back(strips_.cells());
     }
   }
 
-  void run(int threads) {
-    const std::int64_t hops = costs_.steps() - 1;
-    std::barrier<> together(threads);
+  /// All ranks' times before the last step; empty where 32 bits do not suffice.
+  std::vector<std::int64_t> run() {
+    std::barrier<> together(threads_);
     const auto work = [&](int thread) {
-      Workspaces workspaces;
-      for (std::int64_t step = 0; step < hops; step += most_steps_at_once) {
-        const std::int64_t count = std::min(most_steps_at_once, hops - step);
-        share(thread, threads, [&](std::size_t index) { advance_block(index, step, count, workspaces); });
-        together.arrive_and_wait();
-        share(thread, threads, [&](std::size_t index) { advance_gap(index, step, count, workspaces); });
-        together.arrive_and_wait();
+      ComposedStep room(strips_.cells());
+      share(together, thread, [&](std::int64_t bundle) { costs_.fill_bundle(bundle); });
+      int turn = 0;
+      for (std::int64_t step = 0; step < hops_; step += strips_.ghost(), ++turn) {
+        const std::int64_t count = std::min(strips_.ghost(), hops_ - step);
+        share(together, thread, [&](std::int64_t bundle) { advance(bundle, step, count, turn % 2, room); });
+        if (thread == 0) {
+          exchange_ends((turn + 1) % 2);
+        }
       }
     };
     std::vector<std::jthread> helpers;
-    for (int thread = 1; thread < threads; ++thread) {
+    for (int thread = 1; thread < threads_; ++thread) {
       helpers.emplace_back(work, thread);
     }
     work(0);
+    helpers.clear();
+    return any_too_far_apart() ? std::vector<std::int64_t>{} : all_times();
   }
-
-  std::vector<std::int64_t> &times() { return times_; }
 
 private:
-  struct Workspaces {
-    Workspace<std::int32_t> narrow;
-    Workspace<std::int64_t> wide;
-  };
+  int process_count() const { return processes_ == nullptr ? 1 : processes_->size(); }
+  int process_rank() const { return processes_ == nullptr ? 0 : processes_->rank(); }
+  std::int64_t first_bundle_of(int process) const { return strips_.bundles() * process / process_count(); }
+  std::int64_t own_strips() const { return (last_bundle_ - first_bundle_) * lane_count; }
+  std::size_t own_index(std::int64_t strip) const {
+    return static_cast<std::size_t>(strip - first_bundle_ * lane_count);
+  }
 
-  template <class Function> void share(int thread, int threads, const Function &function) const {
-    const auto count = static_cast<std::int64_t>(blocks_.size());
-    for (std::int64_t index = count * thread / threads; index < count * (thread + 1) / threads; ++index) {
-      function(static_cast<std::size_t>(index));
+  /// Gives bundles to threads as they come, since other programs may slow a core; returns when all are done.
+  template <class Function> void share(std::barrier<> &together, int thread, const Function &function) {
+    together.arrive_and_wait(); // after thread 0 has exchanged ends
+    for (std::int64_t bundle = next_bundle_++; bundle < last_bundle_ - first_bundle_; bundle = next_bundle_++) {
+      function(first_bundle_ + bundle);
+    }
+    together.arrive_and_wait();
+    if (thread == 0) {
+      next_bundle_ = 0;
     }
   }
 
-  /// Whether times between the bounds, grown by `count` steps, fit 32 bits relative to the earliest.
-  bool fits(std::int64_t earliest, std::int64_t latest, std::int64_t count) const {
-    return latest - earliest + (count + 2) * scale_.longest_step < std::numeric_limits<std::int32_t>::max();
+  /// Absolute times that a strip gives to the strip before it (side 0) and after it (side 1). Strips one before and one
+  /// behind this process's have room too.
+  std::span<std::int64_t> edge(int parity, std::int64_t strip, int side) {
+    const std::int64_t index = (strip - first_bundle_ * lane_count + 1) * 2 + side;
+    return {edges_[parity].data() + index * strips_.ghost(), static_cast<std::size_t>(strips_.ghost())};
   }
 
-  void advance_block(std::size_t index, std::int64_t step, std::int64_t count, Workspaces &workspaces) {
-    Block &block = blocks_[index];
-    const auto range = std::minmax_element(times_.begin() + block.begin, times_.begin() + block.end);
-    block.earliest = *range.first;
-    block.latest = *range.second;
-    if (fits(block.earliest, block.latest, count)) {
-      advance_block_in(narrow_, workspaces.narrow, block, step, count);
-    } else {
-      advance_block_in(wide_, workspaces.wide, block, step, count);
-    }
-  }
-
-  template <class Tick>
-  void advance_block_in(const TickCosts<Tick> &ticks, Workspace<Tick> &workspace, Block &block, std::int64_t step,
-                        std::int64_t count) {
-    const std::int64_t ranks = block.end - block.begin;
-    workspace.prepare(up_to_lanes(ranks));
-    for (std::int64_t cell = 0; cell < ranks; ++cell) {
-      workspace.cells()[cell] =
-          static_cast<Tick>(times_[static_cast<std::size_t>(block.begin + cell)] - block.earliest);
-    }
-    for (std::int64_t done = 0; done < count; ++done) {
-      const Tick *current = workspace.cells();
-      const auto slot = static_cast<std::size_t>(2 * done);
-      for (std::int64_t side = 0; side < 2; ++side) {
-        const auto place = slot + static_cast<std::size_t>(side);
-        block.edges.left[place] = block.earliest + current[done + side];
-        block.edges.right[place] = block.earliest + current[ranks - done - 2 + side];
+  /// Ends of the ring, or of this process's part of it.
+  void exchange_ends(int parity) {
+    const std::int64_t first = first_bundle_ * lane_count;
+    const std::int64_t last = last_bundle_ * lane_count - 1;
+    if (processes_ != nullptr) {
+      std::vector<std::int64_t> mine;
+      for (const auto &end : {edge(parity, first, 0), edge(parity, last, 1)}) {
+        mine.insert(mine.end(), end.begin(), end.end());
       }
-      advance_row(ticks, workspace, block.begin, step + done, done + 1, ranks - done - 1, false);
+      std::vector<std::int64_t> everyones(mine.size() * static_cast<std::size_t>(process_count()));
+      processes_->all_gather(mine, everyones);
+      const auto ends_of = [&](int process) {
+        return everyones.begin() + (process + process_count()) % process_count() * 2 * strips_.ghost();
+      };
+      std::copy_n(ends_of(process_rank() - 1) + strips_.ghost(), strips_.ghost(), edge(parity, first - 1, 1).begin());
+      std::copy_n(ends_of(process_rank() + 1), strips_.ghost(), edge(parity, last + 1, 0).begin());
+      return;
     }
-    for (std::int64_t cell = count; cell < ranks - count; ++cell) {
-      times_[static_cast<std::size_t>(block.begin + cell)] = block.earliest + workspace.cells()[cell];
-    }
+    std::ranges::copy(edge(parity, last, 1), edge(parity, first - 1, 1).begin());
+    std::ranges::copy(edge(parity, first, 0), edge(parity, last + 1, 0).begin());
   }
 
-  /// The gap at the end of block `index`.
-  void advance_gap(std::size_t index, std::int64_t step, std::int64_t count, Workspaces &workspaces) {
-    const Block &left = blocks_[index];
-    const Block &right = blocks_[(index + 1) % blocks_.size()];
-    const std::int64_t earliest = std::min(left.earliest, right.earliest);
-    if (fits(earliest, std::max(left.latest, right.latest), count)) {
-      advance_gap_in(narrow_, workspaces.narrow, left, right, earliest, step, count);
-    } else {
-      advance_gap_in(wide_, workspaces.wide, left, right, earliest, step, count);
+  void advance(std::int64_t bundle, std::int64_t step, std::int64_t count, int parity, ComposedStep &room) {
+    BundleArray<std::int32_t> &times = times_[static_cast<std::size_t>(bundle - first_bundle_)];
+    if (!fill_ghosts(bundle, times, parity) || !rebase(bundle, times, count)) {
+      too_far_apart_ = true;
+      return;
     }
-  }
-
-  template <class Tick>
-  void advance_gap_in(const TickCosts<Tick> &ticks, Workspace<Tick> &workspace, const Block &left, const Block &right,
-                      std::int64_t earliest, std::int64_t step, std::int64_t count) {
-    const std::int64_t centre = most_steps_at_once + 2 * lane_count;
-    const std::int64_t begin = left.end - centre; // rank of cell 0; negative or beyond the ring's end at its ends
-    workspace.prepare(2 * centre);
-    for (std::int64_t done = 0; done < count; ++done) {
-      Tick *current = workspace.cells();
-      const auto slot = static_cast<std::size_t>(2 * done);
-      for (std::int64_t side = 0; side < 2; ++side) {
-        const auto place = slot + static_cast<std::size_t>(side);
-        current[centre - done - 2 + side] = static_cast<Tick>(left.edges.right[place] - earliest);
-        current[centre + done + side] = static_cast<Tick>(right.edges.left[place] - earliest);
+    std::int64_t common_exposed = 0;
+    for (std::int64_t done = 0; done < count;) {
+      const std::uint32_t group_key = noise_group_key(options_.seed, step + done);
+      if (done + steps_per_noise_group <= count) {
+        LaneRow row = costs_.four_steps(bundle, step + done, room);
+        if (row.work != nullptr) {
+          row.times = reinterpret_cast<Lanes *>(times.lanes_of(0));
+          advance_four_steps(row, costs_.noise(), group_key, done, strips_.cells() - done);
+          common_exposed += steps_per_noise_group * row.common_exposed;
+          done += steps_per_noise_group;
+          continue;
+        }
       }
-      advance_row(ticks, workspace, begin, step + done, centre - done - 1, centre + done + 1, true);
+      for (int within = 0; within < steps_per_noise_group && done < count; ++within, ++done) {
+        LaneRow row = costs_.one_step(bundle, step + done, room);
+        row.times = reinterpret_cast<Lanes *>(times.lanes_of(0));
+        advance_one_step(row, costs_.noise(), group_key, within, done, strips_.cells() - done);
+      }
     }
-    const std::int64_t ring_size = costs_.ring_size();
-    for (std::int64_t cell = centre - count; cell < centre + count; ++cell) {
-      const std::int64_t rank = (begin + cell + ring_size) % ring_size;
-      times_[static_cast<std::size_t>(rank)] = earliest + workspace.cells()[cell];
-    }
-  }
-
-  /// Cells [first, last) of the row whose cell 0 is rank `begin`, rounded out to whole vectors. In a growing row the
-  /// keys mixed for a group of steps must reach the cells that the group's later steps add.
-  template <class Tick>
-  void advance_row(const TickCosts<Tick> &ticks, Workspace<Tick> &workspace, std::int64_t begin, std::int64_t step,
-                   std::int64_t first, std::int64_t last, bool grows) {
-    const int step_in_group = static_cast<int>(step % steps_per_noise_group);
-    const bool fresh = step_in_group == 0;
-    const std::int64_t extra = grows && fresh ? lane_count : 0;
-    const std::int64_t low = down_to_lanes(first) - extra;
-    const std::int64_t high = up_to_lanes(last) + extra;
-    StepRow<Tick> row = ticks.row(step, begin + low, begin + high, workspace.scratch);
-    // Cells are counted from the row's cell 0 everywhere.
-    row.work -= low;
-    row.hop_in -= low;
-    row.hop_out -= low;
-    row.amplitude -= row.amplitude == nullptr ? 0 : low;
-    const std::uint32_t *keys = options_.jitter > 0.0 ? ticks.rank_keys(begin) : nullptr;
-    const std::uint32_t group_key = noise_group_key(options_.seed, step);
-    if constexpr (std::is_same_v<Tick, std::int32_t>) {
-      advance_lanes(workspace.cells(), row, keys, group_key, step_in_group, fresh, workspace.bit_cells(), low, high);
-    } else {
-      advance_cells(workspace.cells(), row, keys, group_key, step_in_group, first, last);
+    for (std::int64_t lane = 0; lane < lane_count; ++lane) {
+      offsets_[own_index(bundle * lane_count + lane)] += count * costs_.pace() + common_exposed;
+      publish(bundle * lane_count + lane, times, 1 - parity);
     }
   }
 
-  const RingCosts &costs_;
+  bool fill_ghosts(std::int64_t bundle, BundleArray<std::int32_t> &times, int parity) {
+    bool fits = true;
+    for (std::int64_t lane = 0; lane < lane_count; ++lane) {
+      const std::int64_t strip = bundle * lane_count + lane;
+      const std::int64_t offset = offsets_[own_index(strip)];
+      const auto fill = [&](std::span<const std::int64_t> from, std::int64_t cell) {
+        for (const std::int64_t time : from) {
+          const auto relative = static_cast<std::int32_t>(time - offset);
+          fits = fits && relative == time - offset;
+          times.lanes_of(cell++)[lane] = relative;
+        }
+      };
+      fill(edge(parity, strip - 1, 1), 0);
+      fill(edge(parity, strip + 1, 0), strips_.ghost() + strips_.width());
+    }
+    return fits;
+  }
+
+  /// Makes every lane's earliest time 0. False when its times could leave 32 bits within `count` steps.
+  bool rebase(std::int64_t bundle, BundleArray<std::int32_t> &times, std::int64_t count) {
+    Lanes *cells = reinterpret_cast<Lanes *>(times.lanes_of(0));
+    Lanes earliest = cells[0];
+    Lanes latest = cells[0];
+    for (std::int64_t cell = 1; cell < strips_.cells(); ++cell) {
+      lower_to(earliest, cells[cell]);
+      raise_to(latest, cells[cell]);
+    }
+    for (std::int64_t lane = 0; lane < lane_count; ++lane) {
+      const std::int64_t range = std::int64_t{latest[lane]} - earliest[lane];
+      if (range + (count + 2) * scale_.longest_step > std::numeric_limits<std::int32_t>::max()) {
+        return false;
+      }
+      offsets_[own_index(bundle * lane_count + lane)] += earliest[lane];
+    }
+    for (std::int64_t cell = 0; cell < strips_.cells(); ++cell) {
+      cells[cell] -= earliest;
+    }
+    return true;
+  }
+
+  void publish(std::int64_t strip, const BundleArray<std::int32_t> &times, int parity) {
+    const std::int64_t offset = offsets_[own_index(strip)];
+    const auto copy = [&](std::int64_t cell, std::span<std::int64_t> to) {
+      for (std::int64_t &time : to) {
+        time = offset + times.lanes_of(cell++)[strip % lane_count];
+      }
+    };
+    copy(strips_.first_cell_for_before(strip), edge(parity, strip, 0));
+    copy(strips_.first_cell_for_after(strip), edge(parity, strip, 1));
+  }
+
+  std::vector<std::int64_t> all_times() {
+    std::vector<std::int64_t> result(static_cast<std::size_t>(strips_.ring_size()));
+    for (std::int64_t strip = first_bundle_ * lane_count; strip < last_bundle_ * lane_count; ++strip) {
+      const BundleArray<std::int32_t> &times = times_[own_index(strip) / lane_count];
+      for (std::int64_t rank = strips_.first_rank(strip); rank < strips_.first_rank(strip + 1); ++rank) {
+        const std::int64_t cell = strips_.ghost() + rank - strips_.first_rank(strip);
+        result[static_cast<std::size_t>(rank)] = offsets_[own_index(strip)] + times.lanes_of(cell)[strip % lane_count];
+      }
+    }
+    gather(result);
+    return result;
+  }
+
+  /// Of `times` of all ranks, what other processes have computed.
+  void gather(std::vector<std::int64_t> &times) const {
+    if (processes_ == nullptr) {
+      return;
+    }
+    const auto begin_of = [&](int process) { return strips_.first_rank(first_bundle_of(process) * lane_count); };
+    std::int64_t most = 0;
+    for (int process = 0; process < process_count(); ++process) {
+      most = std::max(most, begin_of(process + 1) - begin_of(process));
+    }
+    std::vector<std::int64_t> mine(static_cast<std::size_t>(most));
+    const auto own = times.begin() + begin_of(process_rank());
+    std::copy(own, times.begin() + begin_of(process_rank() + 1), mine.begin());
+    std::vector<std::int64_t> everyones(mine.size() * static_cast<std::size_t>(process_count()));
+    processes_->all_gather(mine, everyones);
+    for (int process = 0; process < process_count(); ++process) {
+      std::copy_n(everyones.begin() + process * most, begin_of(process + 1) - begin_of(process),
+                  times.begin() + begin_of(process));
+    }
+  }
+
+  bool any_too_far_apart() const {
+    const std::int64_t here = too_far_apart_ ? 1 : 0;
+    std::vector<std::int64_t> everyones(static_cast<std::size_t>(process_count()), here);
+    if (processes_ != nullptr) {
+      processes_->all_gather({&here, 1}, everyones);
+    }
+    return std::ranges::find(everyones, 1) != everyones.end();
+  }
+
   SimulationOptions options_;
   TickScale scale_;
-  TickCosts<std::int32_t> narrow_;
-  TickCosts<std::int64_t> wide_;
-  std::vector<std::int64_t> times_;
-  std::vector<Block> blocks_;
+  int threads_;
+  ProcessGroup *processes_;
+  std::int64_t hops_;
+  Strips strips_;
+  std::int64_t first_bundle_;
+  std::int64_t last_bundle_;
+  StripCosts costs_;
+  std::vector<std::int64_t> offsets_; ///< of each strip's times, which are relative to it
+  std::vector<BundleArray<std::int32_t>> times_;
+  std::vector<std::int64_t> edges_[2]; ///< read in one turn, written for the next
+  std::atomic<std::int64_t> next_bundle_ = 0;
+  std::atomic<bool> too_far_apart_ = false;
 };
 
 } // namespace
 
-Finish run_blocked(const RingCosts &costs, const SimulationOptions &options, const TickScale &scale, int threads) {
-  BlockedRing ring(costs, options, scale);
-  ring.run(threads);
+Finish run_blocked(const RingCosts &costs, const SimulationOptions &options, const TickScale &scale, int threads,
+                   ProcessGroup *processes) {
+  if (!scale.byte_amplitudes) {
+    return run_plain(costs, options, scale); // ticks too fine for 32 bits
+  }
+  if (processes != nullptr && costs.ring_size() < processes->size() * smallest_blocked_ring) {
+    processes = nullptr; // every process computes it all
+  }
+  std::int64_t workers = threads;
+  if (processes != nullptr) {
+    std::vector<std::int64_t> everyones(static_cast<std::size_t>(processes->size()));
+    processes->all_gather({&workers, 1}, everyones);
+    workers = std::accumulate(everyones.begin(), everyones.end(), std::int64_t{0});
+  }
   Finish finish;
-  finish.ticks = std::move(ring.times());
+  finish.ticks = StripRing(costs, options, scale, threads, workers, processes).run();
+  if (finish.ticks.empty()) {
+    return run_plain(costs, options, scale);
+  }
   finish.steps_computed = static_cast<double>(costs.ring_size()) * static_cast<double>(costs.steps());
   add_last_step(costs, options, scale, finish);
   return finish;

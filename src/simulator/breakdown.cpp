@@ -9,8 +9,7 @@
 namespace ringscale::simulator {
 
 Breakdown breakdown_of(const RingCosts &costs, const SimulationOptions &options, std::int64_t rank, double time_s,
-                       double tick_s) {
-  const TickScale scale{tick_s, 0};
+                       const TickScale &scale) {
   const double factor = device_time_factor(options, rank);
   const std::int64_t hop =
       std::max(hop_ticks(costs, scale, rank), hop_ticks(costs, scale, (rank + 1) % costs.ring_size()));
@@ -20,7 +19,7 @@ Breakdown breakdown_of(const RingCosts &costs, const SimulationOptions &options,
   const auto add_step = [&](std::int64_t step, double times) {
     const WorkSeconds nominal = costs.work(rank, step);
     std::int64_t work = work_ticks(costs, options, scale, rank, step);
-    work += jitter_ticks(options, rank, step, amplitude_ticks(options, work));
+    work += jitter_ticks(options, scale, rank, step, work);
     work_ticks_sum += times * static_cast<double>(work);
     result.merge_s += times * nominal.merge_s * factor;
     if (step + 1 < costs.steps()) {
@@ -44,8 +43,8 @@ Breakdown breakdown_of(const RingCosts &costs, const SimulationOptions &options,
   result.rank = rank;
   result.total_s = time_s;
   result.fixed_s = costs.step_fixed_s() * static_cast<double>(steps);
-  result.compute_s = work_ticks_sum * tick_s - result.merge_s - result.fixed_s;
-  result.exposed_communication_s = exposed_ticks_sum * tick_s;
+  result.compute_s = work_ticks_sum * scale.tick_s - result.merge_s - result.fixed_s;
+  result.exposed_communication_s = exposed_ticks_sum * scale.tick_s;
   result.waiting_s = time_s - (result.compute_s + result.merge_s + result.fixed_s) - result.exposed_communication_s;
   if (std::abs(result.waiting_s) < 1e-12 * time_s) {
     result.waiting_s = 0.0; // rounding of the sum above

@@ -108,7 +108,7 @@ private:
     std::vector<double> copies_s(ranks_.size(), 0.0);
     for (const Departure &departure : events.departures) {
       copies_s[static_cast<std::size_t>(departure.rank)] +=
-          static_cast<double>(departure.messages) * costs_.copy_s(departure.owner);
+          static_cast<double>(departure.messages) * costs_.copy_s(departure.rank, departure.owner);
     }
     for (std::size_t rank = 0; rank < ranks_.size(); ++rank) {
       RankPlace &place = places_[rank];
@@ -146,7 +146,7 @@ private:
     std::vector<double> after_s(ranks_.size(), 0.0);
     for (const RankWithOwner &addition : events.additions) {
       after_s[static_cast<std::size_t>(addition.rank)] +=
-          costs_.addition_s(addition.owner) * costs_.time_factor(addition.rank);
+          costs_.addition_s(addition.rank, addition.owner) * costs_.time_factor(addition.rank);
     }
     const bool computes = step < steps_;
     for (std::size_t rank = 0; rank < ranks_.size(); ++rank) {
@@ -159,7 +159,9 @@ private:
         done = goal.calc(static_cast<double>(ticks) * picoseconds.tick_s, {place.posted});
       }
       if (const double longest_s = place.longest_received_s[step]; longest_s > 0.0) {
-        after_s[rank] += costs_.exposed_s(work[rank].total() + (computes ? costs_.step_fixed_s() : 0.0), longest_s);
+        after_s[rank] += costs_.exposed_s(
+            static_cast<std::int64_t>(rank),
+            work[rank].total() + (computes ? costs_.step_fixed_s(static_cast<std::int64_t>(rank)) : 0.0), longest_s);
       }
       const std::vector<Label> due = std::exchange(place.due[step], {});
       place.due.erase(step);

@@ -9,36 +9,33 @@
 namespace ringscale::simulator {
 
 /// Jitter of (rank, step), cheap enough for 10^10 a second and a function of (seed, rank, step) alone. Every rank and
-/// every group of four steps has a 32-bit key; the keys' exclusive or, mixed, gives four uniform bytes b0..b3, and the
-/// four steps of the group take their sum and their three signed sums (rows of a Hadamard matrix, so the four are
-/// uncorrelated). A sum of four bytes is near to normal: mean 0 after shifting, kurtosis 2.7, at most 3.45 standard
-/// deviations. Mixing: two odd multipliers and two shifts found by C. Wellons's search for low bias.
+/// every group of four steps has a 32-bit key; the keys' exclusive or, mixed, gives four uniform signed bytes b0..b3,
+/// and the four steps of the group take their sum and their three signed sums (rows of a Hadamard matrix, so the four
+/// are uncorrelated). A minus is the byte's complement, -b - 1, which is uniform over the same values. A sum of four
+/// bytes is near to normal: kurtosis 2.7, at most 3.45 standard deviations. Mixing: two odd multipliers and two shifts
+/// found by C. Wellons's search for low bias.
+inline constexpr std::uint32_t noise_multipliers[2] = {0x7FEB352DU, 0x846CA68BU};
 inline std::uint32_t mix_keys(std::uint32_t rank_key, std::uint32_t group_key) {
-  std::uint32_t bits = (rank_key ^ group_key) * 0x7FEB352DU;
-  bits = (bits ^ (bits >> 15)) * 0x846CA68BU;
+  std::uint32_t bits = (rank_key ^ group_key) * noise_multipliers[0];
+  bits = (bits ^ (bits >> 15)) * noise_multipliers[1];
   return bits ^ (bits >> 16);
 }
 
 inline constexpr std::int64_t steps_per_noise_group = 4;
-/// Signs of b0..b3, as bytes, for the four steps of a group.
-inline constexpr std::uint32_t noise_signs[4] = {0x01010101U, 0xFF01FF01U, 0xFFFF0101U, 0x01FFFF01U};
-/// Added so that the mean is 0: four bytes have mean 510, signed sums 0.
-inline constexpr std::int32_t noise_shift[4] = {-510, 0, 0, 0};
-inline constexpr std::int32_t largest_noise = 510;
+/// Complements the bytes that the four steps of a group subtract.
+inline constexpr std::uint32_t noise_flips[4] = {0x00000000U, 0xFF00FF00U, 0xFFFF0000U, 0x00FFFF00U};
+/// Mean of noise_of: four bytes of mean -1/2.
+inline constexpr std::int32_t noise_mean = -2;
+inline constexpr std::int32_t largest_noise = 512;
 
-/// The integer noise of one (rank, step), -510..510.
+/// The integer noise of one (rank, step), -512..508.
 inline std::int32_t noise_of(std::uint32_t bits, int step_in_group) {
-  const auto byte = [bits](int index) { return static_cast<std::int32_t>((bits >> (8 * index)) & 0xFFU); };
-  switch (step_in_group) {
-  case 0:
-    return byte(0) + byte(1) + byte(2) + byte(3) - 510;
-  case 1:
-    return byte(0) - byte(1) + byte(2) - byte(3);
-  case 2:
-    return byte(0) + byte(1) - byte(2) - byte(3);
-  default:
-    return byte(0) - byte(1) - byte(2) + byte(3);
+  const std::uint32_t flipped = bits ^ noise_flips[step_in_group];
+  std::int32_t sum = 0;
+  for (int byte = 0; byte < 4; ++byte) {
+    sum += static_cast<std::int8_t>((flipped >> (8 * byte)) & 0xFFU);
   }
+  return sum;
 }
 
 /// Standard deviation of noise_of: four uniform bytes, each of variance (256^2 - 1) / 12.

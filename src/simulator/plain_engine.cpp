@@ -9,22 +9,20 @@ void add_last_step(const RingCosts &costs, const SimulationOptions &options, con
   for (std::size_t rank = 0; rank < finish.ticks.size(); ++rank) {
     const std::int64_t place = finish.rank_of(static_cast<std::int64_t>(rank));
     const std::int64_t work = work_ticks(costs, options, scale, place, last);
-    finish.ticks[rank] += work + jitter_ticks(options, place, last, amplitude_ticks(options, work));
+    finish.ticks[rank] += work + jitter_ticks(options, scale, place, last, work);
   }
 }
 
 Finish run_plain(const RingCosts &costs, const SimulationOptions &options, const TickScale &scale) {
   const std::int64_t ring_size = costs.ring_size();
-  const TickCosts<std::int64_t> ticks(costs, options, scale, 0);
-  RowScratch<std::int64_t> scratch;
+  TickCosts ticks(costs, options, scale);
   // One ghost on either side holds the neighbour across the ring's end.
   std::vector<std::int64_t> times(static_cast<std::size_t>(ring_size + 2), 0);
   for (std::int64_t step = 0; step + 1 < costs.steps(); ++step) {
     times.front() = times[static_cast<std::size_t>(ring_size)];
     times.back() = times[1];
-    const StepRow<std::int64_t> row = ticks.row(step, 0, ring_size, scratch);
-    advance_cells(times.data() + 1, row, ticks.rank_keys(0), noise_group_key(options.seed, step),
-                  static_cast<int>(step % steps_per_noise_group), 0, ring_size);
+    advance_row(times.data() + 1, ticks.row(step), ticks.rank_keys(), noise_group_key(options.seed, step),
+                static_cast<int>(step % steps_per_noise_group), 0, ring_size);
   }
   Finish finish;
   finish.ticks.assign(times.begin() + 1, times.end() - 1);

@@ -13,8 +13,6 @@ namespace {
 
 using Ticks = std::vector<std::int64_t>;
 
-std::size_t index(std::int64_t value) { return static_cast<std::size_t>(value); }
-
 std::int64_t rounded(double seconds, const TickScale &scale) { return std::llround(seconds / scale.tick_s); }
 
 void raise(std::int64_t &time, std::int64_t other) { time = std::max(time, other); }
@@ -32,10 +30,10 @@ struct Arriving {
 class PlanRun {
 public:
   PlanRun(const PlanCosts &costs, const SimulationOptions &options, const TickScale &scale, StepSource &source,
-          PlanObserver *observer)
-      : costs_(costs), options_(options), scale_(scale), source_(source), observer_(observer),
-        steps_(schedule::step_count(costs.problem())) {
-    const std::size_t ranks = index(costs.ring_size());
+          PlanObserver *observer, std::int64_t period)
+      : costs_(costs), options_(options), scale_(scale), source_(source), observer_(observer), period_(period),
+        alike_(static_cast<double>(costs.ring_size() / period)), steps_(schedule::step_count(costs.problem())) {
+    const auto ranks = static_cast<std::size_t>(period);
     for (Ticks *times : {&start_, &posted_, &first_posted_, &free_, &due_, &finish_.work, &finish_.addition,
                          &finish_.exposed, &sent_, &sent_results_}) {
       times->assign(ranks, 0);
@@ -63,11 +61,19 @@ public:
     finish_.ticks = start_;
     finish_.most_block_messages = static_cast<double>(*std::max_element(sent_.begin(), sent_.end()));
     finish_.most_result_messages = static_cast<double>(*std::max_element(sent_results_.begin(), sent_results_.end()));
-    finish_.steps_computed = static_cast<double>(costs_.ring_size()) * static_cast<double>(steps_);
+    finish_.steps_computed = static_cast<double>(period_) * static_cast<double>(steps_);
+    finish_.nominal_work_s *= alike_;
+    finish_.block_messages *= alike_;
+    finish_.result_messages *= alike_;
     return std::move(finish_);
   }
 
 private:
+  /// Of the rank that stands for this one.
+  std::size_t place(std::int64_t rank) const {
+    return static_cast<std::size_t>(rank < period_ ? rank : rank % period_);
+  }
+
   /// One channel at both ends of its messages: when it is free, and how long it carries what is due in this step.
   struct Ends {
     Ticks leaving, reaching, leaving_busy, reaching_busy;
@@ -77,8 +83,8 @@ private:
     posted_ = start_;
     for (const Departure &departure : events_.departures) {
       const std::int64_t copy = departure.messages * rounded(costs_.copy_s(departure.rank, departure.owner), scale_);
-      posted_[index(departure.rank)] += copy;
-      finish_.exposed[index(departure.rank)] += copy;
+      posted_[place(departure.rank)] += copy;
+      finish_.exposed[place(departure.rank)] += copy;
     }
     if (step == 0) {
       first_posted_ = posted_;
@@ -86,20 +92,20 @@ private:
     std::fill(work_.begin(), work_.end(), WorkSeconds{});
     for (const RankWithOwner &meeting : events_.meetings) {
       const WorkSeconds one = costs_.meeting(meeting.rank, meeting.owner);
-      WorkSeconds &work = work_[index(meeting.rank)];
+      WorkSeconds &work = work_[place(meeting.rank)];
       work.tile_s += one.tile_s;
       work.merge_s += one.merge_s;
       finish_.nominal_work_s += one.total();
     }
     const double shared = costs_.core_factor(step);
-    for (std::int64_t rank = 0; rank < costs_.ring_size(); ++rank) {
-      WorkSeconds &work = work_[index(rank)];
+    for (std::int64_t rank = 0; rank < period_; ++rank) {
+      WorkSeconds &work = work_[place(rank)];
       work.tile_s *= shared;
       work.merge_s *= shared;
       const std::int64_t ticks = plan_work_ticks(costs_, options_, scale_, rank, step, work, step < steps_);
-      free_[index(rank)] = posted_[index(rank)] + ticks;
-      finish_.work[index(rank)] += ticks;
-      finish_.merge_s[index(rank)] += work.merge_s * costs_.time_factor(rank);
+      free_[place(rank)] = posted_[place(rank)] + ticks;
+      finish_.work[place(rank)] += ticks;
+      finish_.merge_s[place(rank)] += work.merge_s * costs_.time_factor(rank);
       finish_.longest_work_s = std::max(finish_.longest_work_s, work.total());
     }
   }
@@ -135,12 +141,12 @@ private:
     message.transfer = transfer;
     message.length_s = costs_.message_s(transfer);
     message.length = rounded(message.length_s, scale_);
-    message.sender_started = earlier ? 0 : start_[index(transfer.from)];
-    message.receiver_started = earlier ? 0 : start_[index(transfer.to)];
-    Ends &ends = channels_[index(transfer.channel)];
-    std::int64_t &leaving = ends.leaving[index(transfer.from)];
-    std::int64_t &reaching = ends.reaching[index(transfer.to)];
-    const std::int64_t sender_posted = (earlier ? first_posted_ : posted_)[index(transfer.from)];
+    message.sender_started = earlier ? 0 : start_[place(transfer.from)];
+    message.receiver_started = earlier ? 0 : start_[place(transfer.to)];
+    Ends &ends = channels_[static_cast<std::size_t>(transfer.channel)];
+    std::int64_t &leaving = ends.leaving[place(transfer.from)];
+    std::int64_t &reaching = ends.reaching[place(transfer.to)];
+    const std::int64_t sender_posted = (earlier ? first_posted_ : posted_)[place(transfer.from)];
     message.end =
         std::max(std::max(sender_posted, message.receiver_started), std::max(leaving, reaching)) + message.length;
     leaving = message.end;
@@ -151,23 +157,23 @@ private:
     if (transfer.is_result) {
       finish_.result_messages += 1.0;
       finish_.longest_result_s = std::max(finish_.longest_result_s, message.length_s);
-      ++sent_results_[index(transfer.from)];
+      ++sent_results_[place(transfer.from)];
     } else {
       finish_.block_messages += 1.0;
       finish_.longest_block_s = std::max(finish_.longest_block_s, message.length_s);
-      ++sent_[index(transfer.from)];
+      ++sent_[place(transfer.from)];
     }
     return message;
   }
 
   void wait_for(const Arriving &message) {
-    const std::size_t from = index(message.transfer.from);
-    const std::size_t to = index(message.transfer.to);
+    const std::size_t from = place(message.transfer.from);
+    const std::size_t to = place(message.transfer.to);
     raise(due_[from], message.end);
     raise(due_[to], message.end);
     longest_received_s_[to] = std::max(longest_received_s_[to], message.length_s);
     // For the breakdown: what of the message can still be under way now, whatever others do.
-    Ends &ends = channels_[index(message.transfer.channel)];
+    Ends &ends = channels_[static_cast<std::size_t>(message.transfer.channel)];
     ends.leaving_busy[from] += std::max<std::int64_t>(0, message.length - (start_[from] - message.sender_started));
     ends.reaching_busy[to] += std::max<std::int64_t>(0, message.length - (start_[to] - message.receiver_started));
     raise(own_message_[from], ends.leaving_busy[from]);
@@ -178,16 +184,16 @@ private:
     if (observer_ != nullptr) {
       begun_ = start_;
     }
-    for (std::int64_t rank = 0; rank < costs_.ring_size(); ++rank) {
-      const std::size_t place = index(rank);
+    for (std::int64_t rank = 0; rank < period_; ++rank) {
+      const std::size_t here = place(rank);
       std::int64_t exposed = 0;
-      if (longest_received_s_[place] > 0.0) {
-        const double work_s = work_[place].total() + (step < steps_ ? costs_.step_fixed_s(rank) : 0.0);
-        exposed = rounded(costs_.exposed_s(rank, work_s, longest_received_s_[place]), scale_);
+      if (longest_received_s_[here] > 0.0) {
+        const double work_s = work_[here].total() + (step < steps_ ? costs_.step_fixed_s(rank) : 0.0);
+        exposed = rounded(costs_.exposed_s(rank, work_s, longest_received_s_[here]), scale_);
       }
-      const std::int64_t work = free_[place] - posted_[place];
-      finish_.exposed[place] += exposed + std::max<std::int64_t>(0, own_message_[place] - work);
-      start_[place] = due_[place] + exposed;
+      const std::int64_t work = free_[here] - posted_[here];
+      finish_.exposed[here] += exposed + std::max<std::int64_t>(0, own_message_[here] - work);
+      start_[here] = due_[here] + exposed;
     }
     if (observer_ != nullptr) {
       joining_ = start_;
@@ -195,8 +201,8 @@ private:
     for (const RankWithOwner &addition : events_.additions) {
       const std::int64_t ticks =
           rounded(costs_.addition_s(addition.rank, addition.owner) * costs_.time_factor(addition.rank), scale_);
-      start_[index(addition.rank)] += ticks;
-      finish_.addition[index(addition.rank)] += ticks;
+      start_[place(addition.rank)] += ticks;
+      finish_.addition[place(addition.rank)] += ticks;
     }
     if (observer_ != nullptr) {
       observer_->step(step, events_, {begun_, posted_, free_, due_, joining_, start_, own_message_});
@@ -208,6 +214,8 @@ private:
   TickScale scale_;
   StepSource &source_;
   PlanObserver *observer_;
+  std::int64_t period_;
+  double alike_; ///< ranks that one stands for
   std::int64_t steps_;
   StepEvents events_;
   Ticks start_;        ///< T
@@ -251,6 +259,7 @@ TickScale plan_tick_scale(const PlanCosts &costs, const SimulationOptions &optio
   if (longest_s > 0.0) {
     scale.tick_s = longest_s / std::ldexp(1.0, bits);
     scale.longest_step = (std::int64_t{1} << bits) + 32; // rounding of the parts
+    set_jitter_exponent(scale, work_s / (1.0 + noise) / scale.tick_s, options.jitter);
   }
   return scale;
 }
@@ -264,12 +273,12 @@ std::int64_t plan_work_ticks(const PlanCosts &costs, const SimulationOptions &op
   if (options.measured_jitter) {
     return ticks + std::llround(static_cast<double>(ticks) * costs.measured_jitter(rank, step));
   }
-  return ticks + jitter_ticks(options, rank, step, amplitude_ticks(options, ticks));
+  return ticks + jitter_ticks(options, scale, rank, step, ticks);
 }
 
 PlanFinish run_plan(const PlanCosts &costs, const SimulationOptions &options, const TickScale &scale,
-                    StepSource &source, PlanObserver *observer) {
-  return PlanRun(costs, options, scale, source, observer).run();
+                    StepSource &source, PlanObserver *observer, std::int64_t period) {
+  return PlanRun(costs, options, scale, source, observer, period == 0 ? costs.ring_size() : period).run();
 }
 
 } // namespace ringscale::simulator

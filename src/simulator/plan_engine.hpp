@@ -57,8 +57,15 @@ TickScale plan_tick_scale(const PlanCosts &costs, const SimulationOptions &optio
 ///
 /// and the next T[q] is the latest of compute free and of the messages that q sends or receives and that are due, plus
 /// what does not hide, plus additions of results that arrived. `observer`: null, or told of every step and message.
+///
+/// With a `period` (see plan_period) ranks are alike after so many, and only the first ones are advanced: `source` then
+/// gives out their part alone, times are theirs, and sums over all ranks are multiplied.
 PlanFinish run_plan(const PlanCosts &costs, const SimulationOptions &options, const TickScale &scale,
-                    StepSource &source, PlanObserver *observer = nullptr);
+                    StepSource &source, PlanObserver *observer = nullptr, std::int64_t period = 0);
+
+/// Ranks after which all do the same at the same time, in any step: every rank's share, work and links look alike from
+/// there. ring_size where nothing of that kind is known.
+std::int64_t plan_period(const PlanCosts &costs, const SimulationOptions &options);
 
 /// Work of a rank in a step as ticks, with speed, fixed term and jitter; `work` at nominal speed on shared cores.
 /// `computes`: false for the last entry of a plan, which only brings results home.

@@ -16,13 +16,16 @@ namespace {
 /// (rank, step) pairs that take some minutes on one core.
 constexpr std::int64_t most_planned_steps = 1'000'000'000;
 
-void require_feasible(const schedule::RingProblem &problem) {
-  constexpr std::int64_t most_ranks = 1 << 17;
-  if (problem.ring_size > most_ranks || problem.ring_size * schedule::step_count(problem) > most_planned_steps) {
+constexpr std::int64_t most_ranks = 1 << 22;
+
+void require_feasible(const schedule::RingProblem &problem, std::int64_t ranks) {
+  const std::int64_t steps = schedule::step_count(problem);
+  if (problem.ring_size > most_ranks || ranks > most_planned_steps / steps) {
     throw problem::InvalidInput(
         "ring_size " + std::to_string(problem.ring_size) +
-        " is too large for the plan engine, which computes every "
-        "step of every device (up to 1e9 of them); forward rings of equal chunks without a pattern go further");
+        " is too large for the plan engine, which computes every step of every device (up to 1e9 of them); equal "
+        "devices of even chunks, unmasked or zigzag, with whole nodes and inner rings, are computed once, and forward "
+        "rings without a pattern go further");
   }
 }
 
@@ -58,13 +61,15 @@ bool is_simple_ring(const SimulationOptions &options) {
 }
 
 Simulation simulate_plan(const machine::Fleet &fleet, const SimulationOptions &options) {
-  require_feasible(options.problem);
+  require_feasible(options.problem, 1);
   const PlanCosts costs(fleet, options);
+  const std::int64_t period = plan_period(costs, options);
+  require_feasible(options.problem, period);
   const std::int64_t steps = schedule::step_count(options.problem);
   const int bits = options.tick_bits > 0 ? options.tick_bits : fine_tick_bits(steps + 1);
   const TickScale scale = plan_tick_scale(costs, options, bits);
-  StreamedSteps source(options.problem);
-  const PlanFinish finish = run_plan(costs, options, scale, source);
+  StreamedSteps source(options.problem, period);
+  const PlanFinish finish = run_plan(costs, options, scale, source, nullptr, period);
   Simulation result;
   result.engine = "plan";
   result.tick_s = scale.tick_s;

@@ -37,8 +37,9 @@ std::int64_t result_channel(const RingProblem &problem, std::int64_t from, std::
   }
 }
 
-StreamedSteps::StreamedSteps(const RingProblem &problem)
-    : problem_(problem), lanes_(schedule::lane_count(problem)), steps_(schedule::step_count(problem)),
+StreamedSteps::StreamedSteps(const RingProblem &problem, std::int64_t represented)
+    : problem_(problem), represented_(represented == 0 ? problem.ring_size : represented),
+      lanes_(schedule::lane_count(problem)), steps_(schedule::step_count(problem)),
       follows_(problem.schedule != Schedule::all_gather), last_steps_(problem) {}
 
 std::int64_t StreamedSteps::owner_at(std::int64_t rank, std::int64_t step, std::int64_t lane) const {
@@ -56,7 +57,7 @@ bool StreamedSteps::admits(std::int64_t rank, std::int64_t owner) const {
 
 void StreamedSteps::events(std::int64_t step, StepEvents &events) {
   clear(events);
-  for (std::int64_t rank = 0; rank < problem_.ring_size; ++rank) {
+  for (std::int64_t rank = 0; rank < represented_; ++rank) {
     for (std::int64_t lane = 0; lane < lanes_; ++lane) {
       const std::int64_t owner = owner_at(rank, step, lane);
       if (owner >= 0) {
@@ -77,7 +78,7 @@ void StreamedSteps::events(std::int64_t step, StepEvents &events) {
       }
     }
   } else if (step == 0) {
-    for (std::int64_t rank = 0; rank < problem_.ring_size; ++rank) {
+    for (std::int64_t rank = 0; rank < represented_; ++rank) {
       if (last_step(rank, 0) > 0) {
         events.departures.push_back({rank, rank, last_step(rank, 0)});
       }
@@ -86,7 +87,7 @@ void StreamedSteps::events(std::int64_t step, StepEvents &events) {
 }
 
 void StreamedSteps::add_blocks(std::int64_t step, StepEvents &events) const {
-  for (std::int64_t rank = 0; rank < problem_.ring_size; ++rank) {
+  for (std::int64_t rank = 0; rank < represented_; ++rank) {
     for (std::int64_t lane = 0; lane < lanes_; ++lane) {
       const std::int64_t owner = owner_at(rank, step + 1, lane);
       if (owner < 0) {
@@ -107,7 +108,7 @@ void StreamedSteps::add_later_blocks(std::int64_t step, StepEvents &events) cons
   if (problem_.schedule != Schedule::double_ring || inner == 1 || step % inner != 0) {
     return;
   }
-  for (std::int64_t rank = 0; rank < problem_.ring_size; ++rank) {
+  for (std::int64_t rank = 0; rank < represented_; ++rank) {
     const std::int64_t owner = owner_at(rank, step + inner, 0);
     if (owner >= 0) {
       const schedule::Arrival arrival = schedule::arrival_of(problem_, rank, step + inner);
@@ -118,7 +119,7 @@ void StreamedSteps::add_later_blocks(std::int64_t step, StepEvents &events) cons
 
 void StreamedSteps::add_results(std::int64_t step, StepEvents &events) const {
   for (const bool homecoming : {false, true}) {
-    for (std::int64_t rank = 0; rank < problem_.ring_size; ++rank) {
+    for (std::int64_t rank = 0; rank < represented_; ++rank) {
       for (std::int64_t lane = 0; lane < lanes_; ++lane) {
         const std::int64_t owner = owner_at(rank, step - 1, lane);
         if (owner < 0 || (step == 1 && owner == rank && stays_home(rank))) {
@@ -136,7 +137,7 @@ void StreamedSteps::add_results(std::int64_t step, StepEvents &events) const {
 }
 
 void StreamedSteps::add_additions(std::int64_t step, StepEvents &events) const {
-  for (std::int64_t rank = 0; rank < problem_.ring_size; ++rank) {
+  for (std::int64_t rank = 0; rank < represented_; ++rank) {
     for (std::int64_t lane = 0; follows_ && lane < lanes_; ++lane) {
       const std::int64_t owner = step > lane ? owner_at(rank, step, lane) : -1;
       if (owner >= 0 && admits(rank, owner)) {

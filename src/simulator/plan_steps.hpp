@@ -60,7 +60,8 @@ std::int64_t result_channel(const schedule::RingProblem &problem, std::int64_t f
 /// given out in the step in which it is due (its channel carries nothing else, so that changes no time).
 class StreamedSteps : public StepSource {
 public:
-  explicit StreamedSteps(const schedule::RingProblem &problem);
+  /// `represented`: only of ranks below it are meetings, additions, blocks received and results sent given out; 0: all.
+  explicit StreamedSteps(const schedule::RingProblem &problem, std::int64_t represented = 0);
   void events(std::int64_t step, StepEvents &events) override;
 
   /// Owner of the block that `rank` computes with or passes on in `step`, -1 for none.
@@ -79,6 +80,7 @@ private:
   void add_additions(std::int64_t step, StepEvents &events) const;
 
   schedule::RingProblem problem_;
+  std::int64_t represented_ = 1;
   std::int64_t lanes_ = 1;
   std::int64_t steps_ = 1;
   bool follows_ = true; ///< results follow their block

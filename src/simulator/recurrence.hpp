@@ -19,34 +19,28 @@ namespace ringscale::simulator {
 ///
 /// and the next T[q] is the latest of the three. What does not hide behind the longer of work and hop is part of all
 /// three costs. Times and costs are in ticks.
-template <class Tick> inline Tick next_start(Tick before, Tick own, Tick after, Tick work, Tick hop_in, Tick hop_out) {
-  const Tick compute_free = own + work;
-  const Tick block_held = std::max(before, own) + hop_in;
-  const Tick buffer_passed = std::max(own, after) + hop_out;
+inline std::int64_t next_start(std::int64_t before, std::int64_t own, std::int64_t after, std::int64_t work,
+                               std::int64_t hop_in, std::int64_t hop_out) {
+  const std::int64_t compute_free = own + work;
+  const std::int64_t block_held = std::max(before, own) + hop_in;
+  const std::int64_t buffer_passed = std::max(own, after) + hop_out;
   return std::max(compute_free, std::max(block_held, buffer_passed));
 }
 
-/// One step for cells [begin, end) of a row, in place and in plain C++; reads times[begin - 1 .. end].
-template <class Tick>
-void advance_cells(Tick *times, const StepRow<Tick> &row, const std::uint32_t *rank_keys, std::uint32_t group_key,
-                   int step_in_group, std::int64_t begin, std::int64_t end) {
-  Tick before = times[begin - 1];
-  for (std::int64_t cell = begin; cell < end; ++cell) {
-    Tick work = row.work[cell];
+/// One step for ranks [begin, end) of a row, in place; reads times[begin - 1 .. end].
+inline void advance_row(std::int64_t *times, const StepRow &row, const std::uint32_t *rank_keys,
+                        std::uint32_t group_key, int step_in_group, std::int64_t begin, std::int64_t end) {
+  std::int64_t before = times[begin - 1];
+  for (std::int64_t rank = begin; rank < end; ++rank) {
+    std::int64_t work = row.work[rank];
     if (row.amplitude != nullptr) {
-      const std::int32_t noise = noise_of(mix_keys(rank_keys[cell], group_key), step_in_group);
-      work += static_cast<Tick>((row.amplitude[cell] * noise) >> amplitude_shift);
+      const std::int32_t noise = noise_of(mix_keys(rank_keys[rank], group_key), step_in_group);
+      work += shifted(row.amplitude[rank] * noise, row.jitter_exponent);
     }
-    const Tick own = times[cell];
-    times[cell] = next_start(before, own, times[cell + 1], work, row.hop_in[cell], row.hop_out[cell]);
+    const std::int64_t own = times[rank];
+    times[rank] = next_start(before, own, times[rank + 1], work, row.hop_in[rank], row.hop_out[rank]);
     before = own;
   }
 }
-
-/// The same for 32-bit ticks, sixteen cells at a time: begin and end are multiples of lane_count, pointers aligned or
-/// not. `bits` keeps the mixed keys of a group of steps between its calls; `fresh` computes them.
-void advance_lanes(std::int32_t *times, const StepRow<std::int32_t> &row, const std::uint32_t *rank_keys,
-                   std::uint32_t group_key, int step_in_group, bool fresh, std::uint32_t *bits, std::int64_t begin,
-                   std::int64_t end);
 
 } // namespace ringscale::simulator

@@ -108,7 +108,7 @@ private:
 
   void add_work(std::int64_t rank, std::int64_t step, std::int64_t begin, std::int64_t end) {
     parts_.clear();
-    parts_.push_back({Activity::fixed, step < steps_ ? costs_.step_fixed_s() : 0.0});
+    parts_.push_back({Activity::fixed, step < steps_ ? costs_.step_fixed_s(rank) : 0.0});
     const double factor = costs_.core_factor(step) * costs_.time_factor(rank);
     auto meeting = std::lower_bound(meetings_.begin(), meetings_.end(), rank,
                                     [](const auto &one, std::int64_t wanted) { return one.first < wanted; });

@@ -10,6 +10,7 @@
 #include "simulator/breakdown.hpp"
 #include "simulator/engines.hpp"
 #include "simulator/plan_simulation.hpp"
+#include "simulator/process_group.hpp"
 #include "simulator/simulation_summary.hpp"
 
 namespace ringscale::simulator {
@@ -39,6 +40,8 @@ int thread_count(int asked) {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
+bool helps(const ProcessGroup *processes) { return processes != nullptr && processes->rank() != 0; }
+
 void require_feasible(const RingCosts &costs) {
   const double work = static_cast<double>(costs.ring_size()) * static_cast<double>(costs.steps());
   if (costs.ring_size() > most_unfolded_ranks || work > most_steps_computed) {
@@ -48,17 +51,30 @@ void require_feasible(const RingCosts &costs) {
   }
 }
 
-Finish advance(const RingCosts &costs, const SimulationOptions &options, Simulation &result) {
+Finish advance(const RingCosts &costs, const SimulationOptions &options, ProcessGroup *processes, TickScale &scale,
+               Simulation &result) {
   Engine engine = options.engine;
   const int fine = fine_tick_bits(costs.steps());
   const int asked = options.tick_bits;
-  TickScale scale = TickScale::of(costs, options, asked > 0 ? asked : fine);
-  if (engine == Engine::automatic && can_fold(costs, options, scale)) {
-    engine = Engine::folded;
+  scale = TickScale::of(costs, options, asked > 0 ? asked : fine);
+  const bool folds = can_fold(costs, options);
+  if (engine == Engine::folded && !folds) {
+    throw InvalidInput("this ring does not fold: its devices or links differ");
   }
-  if (engine != Engine::folded) {
-    require_feasible(costs);
+  if (engine == Engine::folded || (engine == Engine::automatic && folds)) {
+    Finish finish = run_folded(costs, options, scale);
+    if (!finish.ticks.empty()) {
+      result.engine = "folded";
+      result.tick_s = scale.tick_s;
+      return finish;
+    }
+    if (engine == Engine::folded) {
+      throw InvalidInput("a ring of " + std::to_string(costs.ring_size()) +
+                         " devices whose last node is not full does not settle; choose a multiple of " +
+                         std::to_string(costs.link_period()));
+    }
   }
+  require_feasible(costs);
   if (engine == Engine::automatic) {
     const bool long_enough = costs.ring_size() >= smallest_blocked_ring && costs.steps() >= smallest_blocked_ring;
     engine = long_enough ? Engine::blocked : Engine::plain;
@@ -68,33 +84,28 @@ Finish advance(const RingCosts &costs, const SimulationOptions &options, Simulat
   }
   result.tick_s = scale.tick_s;
   switch (engine) {
-  case Engine::folded:
-    if (!can_fold(costs, options, scale)) {
-      throw InvalidInput("this ring does not fold: its devices or links differ");
-    }
-    result.engine = "folded";
-    return run_folded(costs, options, scale);
   case Engine::blocked:
     if (costs.ring_size() < smallest_blocked_ring) {
       throw InvalidInput("the blocked engine needs a ring of at least " + std::to_string(smallest_blocked_ring));
     }
     result.engine = "blocked";
-    return run_blocked(costs, options, scale, thread_count(options.threads));
+    return run_blocked(costs, options, scale, thread_count(options.threads), processes);
   default:
     result.engine = "plain";
-    return run_plain(costs, options, scale);
+    return helps(processes) ? Finish{} : run_plain(costs, options, scale);
   }
 }
 
-Simulation simulate_ring(const machine::Machine &machine, const SimulationOptions &options) {
+Simulation simulate_ring(const machine::Machine &machine, const SimulationOptions &options, ProcessGroup *processes) {
   const RingCosts costs(machine, options);
   Simulation result;
-  const Finish finish = advance(costs, options, result);
+  TickScale scale;
+  const Finish finish = advance(costs, options, processes, scale, result);
   const std::int64_t slowest =
       finish.rank_of(std::max_element(finish.ticks.begin(), finish.ticks.end()) - finish.ticks.begin());
   summarise_finish(finish.ticks, result);
   result.steps_computed = finish.steps_computed;
-  result.slowest = breakdown_of(costs, options, slowest, result.time_s, result.tick_s);
+  result.slowest = breakdown_of(costs, options, slowest, result.time_s, scale);
   const auto ring_size = static_cast<double>(costs.ring_size());
   result.efficiency = total_work_s(costs) / (ring_size * result.time_s);
   result.dtype = costs.dtype();
@@ -161,12 +172,12 @@ void validate(const SimulationOptions &options) {
   }
 }
 
-Simulation simulate(const machine::Machine &machine, const SimulationOptions &options) {
+Simulation simulate(const machine::Machine &machine, const SimulationOptions &options, ProcessGroup *processes) {
   validate(options);
-  return simulate(machine::Fleet(machine, options.problem.ring_size), options);
+  return simulate(machine::Fleet(machine, options.problem.ring_size), options, processes);
 }
 
-Simulation simulate(const machine::Fleet &fleet, const SimulationOptions &options) {
+Simulation simulate(const machine::Fleet &fleet, const SimulationOptions &options, ProcessGroup *processes) {
   const auto begin = std::chrono::steady_clock::now();
   validate(options);
   const bool simple = is_simple_ring(options) && !fleet.mixed();
@@ -174,7 +185,7 @@ Simulation simulate(const machine::Fleet &fleet, const SimulationOptions &option
     throw InvalidInput("the plain, blocked and folded engines know dense forward rings of key/value blocks alone; use "
                        "engine automatic or plan");
   }
-  Simulation result = simple && options.engine != Engine::plan ? simulate_ring(fleet.machine(0), options)
+  Simulation result = simple && options.engine != Engine::plan ? simulate_ring(fleet.machine(0), options, processes)
                                                                : simulate_plan(fleet, options);
   if (options.tile_speedup != 1.0) {
     note_what_if(options, result);
@@ -187,6 +198,16 @@ Simulation simulate(const machine::Fleet &fleet, const SimulationOptions &option
   result.wall_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   result.hops_per_s = result.hops / result.wall_s;
   return result;
+}
+
+void help_simulate(const machine::Fleet &fleet, const SimulationOptions &options, ProcessGroup &processes) {
+  validate(options);
+  if (is_simple_ring(options) && !fleet.mixed() && options.engine != Engine::plan) {
+    const RingCosts costs(fleet.machine(0), options);
+    TickScale scale;
+    Simulation result;
+    advance(costs, options, &processes, scale, result);
+  }
 }
 
 } // namespace ringscale::simulator

@@ -109,11 +109,17 @@ struct Simulation {
   std::int64_t hold_out_points = 0;
 };
 
-/// Simulates one pass of the ring on devices of `machine`. Throws InvalidInput for a bad problem or option.
-Simulation simulate(const machine::Machine &machine, const SimulationOptions &options);
+class ProcessGroup;
+
+/// Simulates one pass of the ring on devices of `machine`. Throws InvalidInput for a bad problem or option. With
+/// `processes` a large ring is divided among them: rank 0 calls this and the others help_simulate, with the same
+/// machine and options but for threads.
+Simulation simulate(const machine::Machine &machine, const SimulationOptions &options,
+                    ProcessGroup *processes = nullptr);
 
 /// The same on devices of several types; there must be as many as the ring has.
-Simulation simulate(const machine::Fleet &fleet, const SimulationOptions &options);
+Simulation simulate(const machine::Fleet &fleet, const SimulationOptions &options, ProcessGroup *processes = nullptr);
+void help_simulate(const machine::Fleet &fleet, const SimulationOptions &options, ProcessGroup &processes);
 
 /// Checks the options alone.
 void validate(const SimulationOptions &options);

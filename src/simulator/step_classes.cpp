@@ -142,7 +142,7 @@ void StepClasses::runs(std::int64_t step, std::int64_t begin, std::int64_t end, 
     return nearest;
   };
   for (std::int64_t position = begin; position < end;) {
-    const std::int64_t rank = position >= ring_size ? position - ring_size : position;
+    const std::int64_t rank = position % ring_size;
     const std::int64_t next = std::min(end, position + cut_distance(rank));
     const int kind = key_relation(rank, step);
     if (!result.empty() && result.back().key_relation == kind) {

@@ -17,6 +17,8 @@ struct ClassRun {
   std::int64_t rank_begin = 0;
   std::int64_t rank_end = 0;
   int key_relation = 0; ///< key class x 3 + relation
+
+  bool operator==(const ClassRun &) const = default;
 };
 
 /// The schedule in constant time per (rank, step). All pairs of rank and block owner with the same query class (token
@@ -46,7 +48,7 @@ public:
   bool uniform() const { return !causal_ && key_classes_ == 1; }
 
   /// The runs of equal key_relation among ranks [begin, end) in `step`, in order; begin and end may run past
-  /// ring_size (ranks are then taken modulo it) by less than ring_size.
+  /// ring_size (ranks are then taken modulo it).
   void runs(std::int64_t step, std::int64_t begin, std::int64_t end, std::vector<ClassRun> &result) const;
 
   /// How many of ranks [begin, end) are of a query class.
@@ -59,6 +61,16 @@ public:
   };
   Example example(int query_class, int key_relation) const {
     return examples_[static_cast<std::size_t>(query_class * key_relations() + key_relation)];
+  }
+
+  /// Whether any (rank, step) is of that key relation.
+  bool occurs(int key_relation) const {
+    for (int query_class = 0; query_class < query_classes_; ++query_class) {
+      if (example(query_class, key_relation).rank >= 0) {
+        return true;
+      }
+    }
+    return false;
   }
 
   /// replicated_queries under a causal mask: every owner's block admits a different number of pairs, so work depends

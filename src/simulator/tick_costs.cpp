@@ -15,6 +15,18 @@ std::int64_t rounded(double seconds, const TickScale &scale) { return std::llrou
 
 } // namespace
 
+void set_jitter_exponent(TickScale &scale, double largest_work_ticks, double jitter) {
+  constexpr double coarsest = 32.0;
+  const double amplitude = largest_work_ticks * jitter / noise_deviation;
+  const auto allowed = static_cast<double>(largest_byte_amplitude);
+  if (!(amplitude > 0.0)) {
+    return;
+  }
+  if (amplitude < coarsest || (scale.byte_amplitudes && amplitude > allowed)) {
+    scale.jitter_exponent = static_cast<int>(std::ceil(std::log2(amplitude / allowed)));
+  }
+}
+
 TickScale TickScale::of(const RingCosts &costs, const SimulationOptions &options, int bits) {
   double slowest = 1.0;
   for (std::int64_t rank = 0; rank < costs.ring_size() && devices_differ(options); ++rank) {
@@ -29,6 +41,9 @@ TickScale TickScale::of(const RingCosts &costs, const SimulationOptions &options
   if (longest_s > 0.0) {
     scale.tick_s = longest_s / std::ldexp(1.0, bits);
     scale.longest_step = (std::int64_t{1} << bits) + 8; // rounding of the parts
+    scale.byte_amplitudes = bits <= most_lane_bits;
+    set_jitter_exponent(scale, (costs.largest_work_s() * slowest + costs.step_fixed_s()) / scale.tick_s,
+                        options.jitter);
   }
   return scale;
 }
@@ -39,9 +54,13 @@ std::int64_t work_ticks(const RingCosts &costs, const SimulationOptions &options
   return rounded(costs.work(rank, step).total() * factor + costs.step_fixed_s(), scale);
 }
 
-std::int64_t amplitude_ticks(const SimulationOptions &options, std::int64_t work) {
-  return std::llround(static_cast<double>(work) * options.jitter / noise_deviation *
-                      static_cast<double>(1 << amplitude_shift));
+std::int64_t jitter_amplitude(const SimulationOptions &options, const TickScale &scale, std::int64_t work) {
+  const double deviation = static_cast<double>(work) * options.jitter / noise_deviation;
+  return std::llround(std::ldexp(deviation, -scale.jitter_exponent));
+}
+
+std::int64_t jitter_centre(const TickScale &scale, std::int64_t amplitude) {
+  return shifted(-noise_mean * amplitude, scale.jitter_exponent);
 }
 
 std::int64_t hop_ticks(const RingCosts &costs, const TickScale &scale, std::int64_t rank) {
@@ -52,143 +71,108 @@ std::int64_t exposed_ticks(const RingCosts &costs, const TickScale &scale, std::
   return rounded(costs.exposed_s(costs.work(rank, step).total() + costs.step_fixed_s(), costs.hop_s(rank)), scale);
 }
 
-std::int64_t jitter_ticks(const SimulationOptions &options, std::int64_t rank, std::int64_t step,
-                          std::int64_t amplitude) {
+std::int64_t jitter_ticks(const SimulationOptions &options, const TickScale &scale, std::int64_t rank,
+                          std::int64_t step, std::int64_t work) {
   if (!(options.jitter > 0.0)) {
     return 0;
   }
+  const std::int64_t amplitude = jitter_amplitude(options, scale, work);
   const std::uint32_t bits = mix_keys(noise_rank_key(options.seed, rank), noise_group_key(options.seed, step));
-  return (amplitude * noise_of(bits, static_cast<int>(step % steps_per_noise_group))) >> amplitude_shift;
+  const std::int64_t noise = noise_of(bits, static_cast<int>(step % steps_per_noise_group));
+  return jitter_centre(scale, amplitude) + shifted(amplitude * noise, scale.jitter_exponent);
 }
 
-template <class Tick>
-TickCosts<Tick>::TickCosts(const RingCosts &costs, const SimulationOptions &options, const TickScale &scale,
-                           std::int64_t margin)
-    : costs_(costs), options_(options), scale_(scale), margin_(margin) {
-  const std::int64_t ring_size = costs.ring_size();
-  const auto length = static_cast<std::size_t>(ring_size + 2 * margin);
-  const auto rank_at = [&](std::size_t index) {
-    return (static_cast<std::int64_t>(index) - margin + (margin / ring_size + 1) * ring_size) % ring_size;
-  };
+StepTicks step_ticks(const RingCosts &costs, const SimulationOptions &options, const TickScale &scale,
+                     std::int64_t rank, double work_s, double factor) {
+  StepTicks ticks;
+  ticks.work = rounded(work_s * factor + costs.step_fixed_s(), scale);
+  ticks.exposed = rounded(costs.exposed_s(work_s + costs.step_fixed_s(), costs.hop_s(rank)), scale);
+  ticks.hop_in = hop_ticks(costs, scale, rank);
   if (options.jitter > 0.0) {
-    rank_keys_.resize(length);
-    for (std::size_t index = 0; index < length; ++index) {
-      rank_keys_[index] = noise_rank_key(options.seed, rank_at(index));
-    }
+    ticks.amplitude = jitter_amplitude(options, scale, ticks.work);
+    ticks.work += jitter_centre(scale, ticks.amplitude);
   }
+  return ticks;
+}
+
+void TickCosts::Arrays::resize(std::int64_t ranks) {
+  for (std::vector<std::int64_t> *array : {&work, &amplitude, &hop_in, &hop_out}) {
+    array->resize(static_cast<std::size_t>(ranks));
+  }
+}
+
+TickCosts::TickCosts(const RingCosts &costs, const SimulationOptions &options, const TickScale &scale)
+    : costs_(costs), options_(options), scale_(scale) {
+  const std::int64_t ring_size = costs.ring_size();
+  for (std::int64_t rank = 0; rank <= ring_size; ++rank) {
+    hop_in_.push_back(hop_ticks(costs, scale, rank % ring_size));
+  }
+  for (std::int64_t rank = 0; rank < ring_size && options.jitter > 0.0; ++rank) {
+    rank_keys_.push_back(noise_rank_key(options.seed, rank));
+  }
+  composed_.resize(ring_size);
   if (!costs.work_is_by_class()) {
     return;
   }
   const StepClasses &classes = costs.classes();
-  // A rank's speed is drawn once, not once per class.
-  std::vector<double> factor(length, 1.0);
-  AlignedVector<Tick> hop(length + 1);
-  for (std::size_t index = 0; index < length; ++index) {
-    factor[index] = device_time_factor(options, rank_at(index));
-    hop[index] = static_cast<Tick>(hop_ticks(costs, scale, rank_at(index)));
-  }
-  hop[length] = static_cast<Tick>(hop_ticks(costs, scale, rank_at(length)));
   by_relation_.resize(static_cast<std::size_t>(classes.key_relations()));
-  for (int relation = 0; relation < classes.key_relations(); ++relation) {
-    ClassArrays &arrays = by_relation_[static_cast<std::size_t>(relation)];
-    bool occurs = false;
-    for (int query_class = 0; query_class < classes.query_classes(); ++query_class) {
-      occurs = occurs || classes.example(query_class, relation).rank >= 0;
-    }
-    if (!occurs) {
-      continue;
-    }
-    arrays.work.resize(length);
-    arrays.amplitude.resize(options.jitter > 0.0 ? length : 0);
-    arrays.hop_in.resize(length);
-    arrays.hop_out.resize(length);
-    arrays.hops_alike = true;
-    for (std::size_t index = 0; index < length; ++index) {
-      const std::int64_t rank = rank_at(index);
-      const double work_s = costs.class_work(classes.query_class(rank), relation).total();
-      const std::int64_t work = rounded(work_s * factor[index] + costs.step_fixed_s(), scale);
-      const std::int64_t exposed = rounded(costs.exposed_s(work_s + costs.step_fixed_s(), costs.hop_s(rank)), scale);
-      arrays.work[index] = static_cast<Tick>(work + exposed);
-      arrays.hop_in[index] = static_cast<Tick>(hop[index] + exposed);
-      arrays.hop_out[index] = static_cast<Tick>(hop[index + 1] + exposed);
-      if (options.jitter > 0.0) {
-        arrays.amplitude[index] = static_cast<Tick>(amplitude_ticks(options, work));
+  for (std::int64_t rank = 0; rank < ring_size; ++rank) {
+    // A rank's speed is drawn once, not once per class.
+    const double factor = device_time_factor(options, rank);
+    for (int relation = 0; relation < classes.key_relations(); ++relation) {
+      if (classes.occurs(relation)) {
+        Arrays &arrays = by_relation_[static_cast<std::size_t>(relation)];
+        if (rank == 0) {
+          arrays.resize(ring_size);
+        }
+        const double work_s = costs.class_work(classes.query_class(rank), relation).total();
+        fill(rank, step_ticks(costs, options, scale, rank, work_s, factor), arrays);
       }
-      arrays.hops_alike =
-          arrays.hops_alike && arrays.hop_in[index] == arrays.hop_in[0] && arrays.hop_out[index] == arrays.hop_in[0];
     }
   }
 }
 
-template <class Tick>
-void TickCosts<Tick>::fill(std::int64_t rank, std::int64_t step, std::size_t index, AlignedVector<Tick> &work,
-                           AlignedVector<Tick> &amplitude, AlignedVector<Tick> &hop_in,
-                           AlignedVector<Tick> &hop_out) const {
-  const std::int64_t ticks = work_ticks(costs_, options_, scale_, rank, step);
-  const std::int64_t exposed = exposed_ticks(costs_, scale_, rank, step);
-  work[index] = static_cast<Tick>(ticks + exposed);
-  amplitude[index] = static_cast<Tick>(amplitude_ticks(options_, ticks));
-  hop_in[index] = static_cast<Tick>(hop_ticks(costs_, scale_, rank) + exposed);
-  hop_out[index] = static_cast<Tick>(hop_ticks(costs_, scale_, (rank + 1) % costs_.ring_size()) + exposed);
+void TickCosts::fill(std::int64_t rank, const StepTicks &ticks, Arrays &arrays) const {
+  const auto place = static_cast<std::size_t>(rank);
+  arrays.work[place] = ticks.work + ticks.exposed;
+  arrays.amplitude[place] = ticks.amplitude;
+  arrays.hop_in[place] = hop_in_[place] + ticks.exposed;
+  arrays.hop_out[place] = hop_in_[place + 1] + ticks.exposed;
 }
 
-template <class Tick>
-StepRow<Tick> TickCosts<Tick>::row(std::int64_t step, std::int64_t begin, std::int64_t end,
-                                   RowScratch<Tick> &scratch) const {
+StepRow TickCosts::row_of(const Arrays &arrays) const {
+  return {arrays.work.data(), options_.jitter > 0.0 ? arrays.amplitude.data() : nullptr, arrays.hop_in.data(),
+          arrays.hop_out.data(), scale_.jitter_exponent};
+}
+
+StepRow TickCosts::row(std::int64_t step) {
   const std::int64_t ring_size = costs_.ring_size();
-  const auto length = static_cast<std::size_t>(end - begin);
-  const bool jitter = options_.jitter > 0.0;
-  const auto make_room = [&] {
-    for (AlignedVector<Tick> *array : {&scratch.work, &scratch.amplitude, &scratch.hop_in, &scratch.hop_out}) {
-      if (array->size() < length) {
-        array->resize(length);
-      }
-    }
-  };
-  const auto composed = [&] {
-    return StepRow<Tick>{scratch.work.data(), jitter ? scratch.amplitude.data() : nullptr, scratch.hop_in.data(),
-                         scratch.hop_out.data(), false};
-  };
   if (by_relation_.empty()) {
-    make_room();
-    for (std::size_t index = 0; index < length; ++index) {
-      const std::int64_t rank = (begin + static_cast<std::int64_t>(index) + ring_size) % ring_size;
-      fill(rank, step, index, scratch.work, scratch.amplitude, scratch.hop_in, scratch.hop_out);
+    for (std::int64_t rank = 0; rank < ring_size; ++rank) {
+      const double factor = device_time_factor(options_, rank);
+      fill(rank, step_ticks(costs_, options_, scale_, rank, costs_.work(rank, step).total(), factor), composed_);
     }
-    return composed();
+    return row_of(composed_);
   }
   const StepClasses &classes = costs_.classes();
-  const std::int64_t turned = begin < 0 ? ring_size : 0;
-  int relation = classes.key_relation(0, step);
-  if (!classes.uniform()) {
-    classes.runs(step, begin + turned, end + turned, scratch.runs);
-    relation = scratch.runs.size() == 1 ? scratch.runs[0].key_relation : -1;
+  if (classes.uniform()) {
+    return row_of(by_relation_[static_cast<std::size_t>(classes.key_relation(0, step))]);
   }
-  const auto at = [&](const AlignedVector<Tick> &array, std::int64_t position) {
-    return array.empty() ? nullptr : array.data() + position - turned + margin_;
-  };
-  if (relation >= 0) {
-    const ClassArrays &arrays = by_relation_[static_cast<std::size_t>(relation)];
-    const std::int64_t first = begin + turned;
-    return {at(arrays.work, first), at(arrays.amplitude, first), at(arrays.hop_in, first), at(arrays.hop_out, first),
-            arrays.hops_alike};
-  }
-  make_room();
-  for (const ClassRun &run : scratch.runs) {
-    const ClassArrays &arrays = by_relation_[static_cast<std::size_t>(run.key_relation)];
-    const auto offset = run.rank_begin - turned - begin;
-    const auto count = run.rank_end - run.rank_begin;
-    std::copy_n(at(arrays.work, run.rank_begin), count, scratch.work.begin() + offset);
-    std::copy_n(at(arrays.hop_in, run.rank_begin), count, scratch.hop_in.begin() + offset);
-    std::copy_n(at(arrays.hop_out, run.rank_begin), count, scratch.hop_out.begin() + offset);
-    if (jitter) {
-      std::copy_n(at(arrays.amplitude, run.rank_begin), count, scratch.amplitude.begin() + offset);
+  classes.runs(step, 0, ring_size, runs_);
+  for (const ClassRun &run : runs_) {
+    const Arrays &arrays = by_relation_[static_cast<std::size_t>(run.key_relation)];
+    if (runs_.size() == 1) {
+      return row_of(arrays);
     }
+    const auto copy = [&](const std::vector<std::int64_t> &from, std::vector<std::int64_t> &to) {
+      std::copy(from.begin() + run.rank_begin, from.begin() + run.rank_end, to.begin() + run.rank_begin);
+    };
+    copy(arrays.work, composed_.work);
+    copy(arrays.amplitude, composed_.amplitude);
+    copy(arrays.hop_in, composed_.hop_in);
+    copy(arrays.hop_out, composed_.hop_out);
   }
-  return composed();
+  return row_of(composed_);
 }
-
-template class TickCosts<std::int32_t>;
-template class TickCosts<std::int64_t>;
 
 } // namespace ringscale::simulator

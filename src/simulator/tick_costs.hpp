@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <vector>
 
-#include "simulator/aligned_vector.hpp"
 #include "simulator/ring_costs.hpp"
 #include "simulator/simulation.hpp"
 
@@ -15,67 +14,88 @@ namespace ringscale::simulator {
 struct TickScale {
   double tick_s = 1.0;
   std::int64_t longest_step = 0; ///< in ticks, jitter and speed included: the most any time grows in one step
+  /// Jitter in ticks is amplitude x noise x 2^jitter_exponent.
+  int jitter_exponent = 0;
+  /// Amplitudes are at most largest_byte_amplitude: so in scales of at most most_lane_bits, where sixteen products of
+  /// amplitude and noise are one instruction.
+  bool byte_amplitudes = false;
 
   static TickScale of(const RingCosts &costs, const SimulationOptions &options, int bits);
 };
 
-/// Jitter in ticks is (amplitude x noise) >> amplitude_shift.
-inline constexpr int amplitude_shift = 11;
+inline constexpr int most_lane_bits = 22;
+inline constexpr std::int64_t largest_byte_amplitude = 255;
 
-/// Costs of one step for a run of ranks; element i belongs to rank begin + i.
-template <class Tick> struct StepRow {
-  const Tick *work = nullptr;      ///< work at the rank's speed + fixed + exposed
-  const Tick *amplitude = nullptr; ///< of the work's jitter; nullptr without jitter
-  const Tick *hop_in = nullptr;    ///< hop into the rank + exposed
-  const Tick *hop_out = nullptr;   ///< hop to the next rank + exposed
-  bool hops_alike = false;         ///< all hop_in and hop_out equal hop_in[0]
+/// A value times 2^exponent, rounded down.
+inline std::int64_t shifted(std::int64_t value, int exponent) {
+  return exponent >= 0 ? value << exponent : value >> -exponent;
+}
+
+/// What one rank does in one step, in ticks; a rank's jitter is shifted(amplitude x noise, jitter_exponent).
+struct StepTicks {
+  std::int64_t work = 0;      ///< at the rank's speed, with the fixed term and less the mean of the jitter
+  std::int64_t amplitude = 0; ///< of the work's jitter
+  std::int64_t exposed = 0;   ///< what does not hide behind the longer of work and hop into the rank
+  std::int64_t hop_in = 0;    ///< into the rank
 };
 
-/// Arrays for one row where the step has several classes of work.
-template <class Tick> struct RowScratch {
-  AlignedVector<Tick> work, amplitude, hop_in, hop_out;
-  std::vector<ClassRun> runs;
+/// Costs of one step for all ranks in the order of ranks.
+struct StepRow {
+  const std::int64_t *work = nullptr;      ///< with exposed
+  const std::int64_t *amplitude = nullptr; ///< nullptr without jitter
+  const std::int64_t *hop_in = nullptr;    ///< with exposed
+  const std::int64_t *hop_out = nullptr;   ///< hop to the next rank + exposed
+  int jitter_exponent = 0;
 };
 
-template <class Tick> class TickCosts {
+/// Rows of costs, made once per class of work where work is a function of the class.
+class TickCosts {
 public:
-  /// Arrays reach `margin` ranks before rank 0 and behind the last one (the ring goes on there).
-  TickCosts(const RingCosts &costs, const SimulationOptions &options, const TickScale &scale, std::int64_t margin);
+  TickCosts(const RingCosts &costs, const SimulationOptions &options, const TickScale &scale);
 
-  /// Row of ranks [begin, end), -margin <= begin, end <= ring_size + margin, for a step that ends in a hop.
-  StepRow<Tick> row(std::int64_t step, std::int64_t begin, std::int64_t end, RowScratch<Tick> &scratch) const;
+  /// Row for a step that ends in a hop; valid until the next call.
+  StepRow row(std::int64_t step);
 
-  /// Keys of noise.hpp from rank `begin` on.
-  const std::uint32_t *rank_keys(std::int64_t begin) const { return rank_keys_.data() + begin + margin_; }
+  /// Keys of noise.hpp from rank 0 on.
+  const std::uint32_t *rank_keys() const { return rank_keys_.data(); }
 
 private:
-  struct ClassArrays {
-    AlignedVector<Tick> work, amplitude, hop_in, hop_out;
-    bool hops_alike = false;
+  struct Arrays {
+    std::vector<std::int64_t> work, amplitude, hop_in, hop_out;
+    void resize(std::int64_t ranks);
   };
-  void fill(std::int64_t rank, std::int64_t step, std::size_t index, AlignedVector<Tick> &work,
-            AlignedVector<Tick> &amplitude, AlignedVector<Tick> &hop_in, AlignedVector<Tick> &hop_out) const;
+  void fill(std::int64_t rank, const StepTicks &ticks, Arrays &arrays) const;
+  StepRow row_of(const Arrays &arrays) const;
 
   const RingCosts &costs_;
   SimulationOptions options_;
   TickScale scale_;
-  std::int64_t margin_ = 0;
-  std::vector<ClassArrays> by_relation_; ///< empty when work is no function of the class
-  AlignedVector<std::uint32_t> rank_keys_;
+  std::vector<std::int64_t> hop_in_; ///< without exposed; one more than ranks
+  std::vector<Arrays> by_relation_;  ///< empty when work is no function of the class
+  Arrays composed_;                  ///< of a step with several classes of work
+  std::vector<ClassRun> runs_;
+  std::vector<std::uint32_t> rank_keys_;
 };
 
 /// The scalar costs all arrays are made of. work_ticks holds speed and fixed term, not the exposed part.
 std::int64_t work_ticks(const RingCosts &costs, const SimulationOptions &options, const TickScale &scale,
                         std::int64_t rank, std::int64_t step);
-std::int64_t amplitude_ticks(const SimulationOptions &options, std::int64_t work);
+/// Amplitude of the jitter of that work: its standard deviation over that of the noise.
+std::int64_t jitter_amplitude(const SimulationOptions &options, const TickScale &scale, std::int64_t work);
+/// Takes the place of the noise's mean, which is not 0.
+std::int64_t jitter_centre(const TickScale &scale, std::int64_t amplitude);
 std::int64_t hop_ticks(const RingCosts &costs, const TickScale &scale, std::int64_t rank);
 /// Not hidden part of a step: of the nominal work and the hop into the rank.
 std::int64_t exposed_ticks(const RingCosts &costs, const TickScale &scale, std::int64_t rank, std::int64_t step);
-/// Jitter of (rank, step) for work of that amplitude.
-std::int64_t jitter_ticks(const SimulationOptions &options, std::int64_t rank, std::int64_t step,
-                          std::int64_t amplitude);
+/// Jitter of (rank, step) for that work, centre included.
+std::int64_t jitter_ticks(const SimulationOptions &options, const TickScale &scale, std::int64_t rank,
+                          std::int64_t step, std::int64_t work);
+/// All costs of a rank with that nominal work in seconds; `factor` is its time factor.
+StepTicks step_ticks(const RingCosts &costs, const SimulationOptions &options, const TickScale &scale,
+                     std::int64_t rank, double work_s, double factor);
 
-extern template class TickCosts<std::int32_t>;
-extern template class TickCosts<std::int64_t>;
+/// Sets jitter_exponent for work of up to that many ticks: 0 where that gives the largest amplitude 32 or more (steps
+/// of 1.6 % of the jitter at most) and no more than allowed.
+void set_jitter_exponent(TickScale &scale, double largest_work_ticks, double jitter);
 
 } // namespace ringscale::simulator

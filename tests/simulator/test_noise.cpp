@@ -15,7 +15,7 @@ constexpr std::int64_t steps = 512;
 
 double noise_at(std::uint64_t seed, std::int64_t rank, std::int64_t step) {
   const std::uint32_t bits = mix_keys(noise_rank_key(seed, rank), noise_group_key(seed, step));
-  return noise_of(bits, static_cast<int>(step % steps_per_noise_group)) / noise_deviation;
+  return (noise_of(bits, static_cast<int>(step % steps_per_noise_group)) - noise_mean) / noise_deviation;
 }
 
 /// Mean of f over all (rank, step); its standard error for unit-variance, uncorrelated f is 1 / ranks.
@@ -116,19 +116,23 @@ TEST(Noise, DependsOnSeedRankAndStep) {
   EXPECT_LT(same, 8);
 }
 
-TEST(Noise, SixteenLanesGiveTheScalarNoise) {
-  std::array<std::uint32_t, 16> keys{};
-  for (std::size_t lane = 0; lane < keys.size(); ++lane) {
-    keys[lane] = mix_keys(noise_rank_key(4, static_cast<std::int64_t>(lane)), 0x12345678U);
+TEST(Noise, SixteenLanesGiveTheScalarNoiseTimesTheAmplitude) {
+  constexpr std::uint32_t group_key = 0x12345678U;
+  UnsignedLanes rank_keys;
+  UnsignedLanes amplitudes;
+  for (int lane = 0; lane < lane_count; ++lane) {
+    rank_keys[lane] = noise_rank_key(4, lane);
+    amplitudes[lane] = static_cast<std::uint32_t>(17 * lane) * 0x01010101U; // 0..255
   }
+  UnsignedLanes bits;
+  mix_lanes(bits, rank_keys, group_key);
   for (int step = 0; step < 4; ++step) {
-    UnsignedLanes bits;
-    load(bits, keys.data());
-    Lanes noise;
-    noise_lanes(noise, bits, step);
-    for (std::size_t lane = 0; lane < keys.size(); ++lane) {
-      EXPECT_EQ(noise[lane], noise_of(keys[lane], step));
-      EXPECT_LE(std::abs(noise_of(keys[lane], step)), largest_noise);
+    Lanes sum = Lanes{} + 1000;
+    add_noise(sum, amplitudes, bits, noise_flips[step]);
+    for (int lane = 0; lane < lane_count; ++lane) {
+      const std::int32_t noise = noise_of(mix_keys(rank_keys[lane], group_key), step);
+      EXPECT_EQ(sum[lane], 1000 + 17 * lane * noise);
+      EXPECT_LE(std::abs(noise), largest_noise);
     }
   }
 }

@@ -193,7 +193,7 @@ TEST(RingTimeline, SharesAStepsWorkOutInProportionToItsCosts) {
     const double factor = costs.time_factor(slice.rank);
     const double length_s = slice.end_s - slice.begin_s;
     if (slice.activity == Activity::fixed) {
-      stretch[{slice.rank, slice.step}].push_back(length_s / costs.step_fixed_s());
+      stretch[{slice.rank, slice.step}].push_back(length_s / costs.step_fixed_s(slice.rank));
     } else if (slice.activity == Activity::compute) {
       stretch[{slice.rank, slice.step}].push_back(length_s / (factor * costs.meeting(slice.rank, slice.owner).tile_s));
     } else if (slice.activity == Activity::merge) {

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+
+#include "simulator/lanes.hpp"
+
+namespace ringscale::simulator {
+
+/// How jitter enters a step's work: (amplitude x noise) times 2^exponent, or not at all.
+struct LaneNoise {
+  bool present = false;
+  int left_shift = 0; ///< one of the two is 0
+  int right_shift = 0;
+};
+
+/// Sixteen runs of consecutive ranks side by side: element [cell][lane] belongs to the lane's first rank + cell, so a
+/// rank's neighbours are in the vectors before and after its own and never in another lane. Costs are ticks less the
+/// pace (see StripCosts). Pointers are to cell 0; cells from -lane_step_padding on exist.
+struct LaneRow {
+  Lanes *times = nullptr;
+  const Lanes *work = nullptr;
+  const Lanes *hop = nullptr;     ///< into the cell's rank; nullptr when all are 0, exposed then too
+  const Lanes *exposed = nullptr; ///< of the cell's rank; nullptr when all are 0
+  const UnsignedLanes *amplitude = nullptr;
+  const UnsignedLanes *rank_keys = nullptr;
+  std::int64_t common_exposed = 0; ///< of all ranks in every step; left to the caller
+};
+
+inline constexpr std::int64_t lane_step_padding = 4;
+
+/// The recurrence of recurrence.hpp for one step in place; reads cells [first, last), leaves [first + 1, last - 1).
+void advance_one_step(const LaneRow &row, const LaneNoise &noise, std::uint32_t group_key, int step_in_group,
+                      std::int64_t first, std::int64_t last);
+
+/// The same for the four steps of a noise group in one pass: step s runs s cells behind step s - 1, in registers.
+/// Reads cells [first, last), an even number of them, and leaves [first + 4, last - 4).
+void advance_four_steps(const LaneRow &row, const LaneNoise &noise, std::uint32_t group_key, std::int64_t first,
+                        std::int64_t last);
+
+} // namespace ringscale::simulator
