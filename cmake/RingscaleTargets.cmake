@@ -14,6 +14,11 @@ function(ringscale_target_defaults target)
   target_include_directories(${target} PUBLIC "${PROJECT_SOURCE_DIR}" "${PROJECT_SOURCE_DIR}/src")
 endfunction()
 
+# The same bits at every level of optimisation: no product and sum become one rounding where the processor could.
+function(ringscale_exact_arithmetic target)
+  target_compile_options(${target} PRIVATE $<$<COMPILE_LANG_AND_ID:CXX,GNU,Clang>:-ffp-contract=off>)
+endfunction()
+
 # ringscale_room(NAME SOURCES ... LINKS ...): the static library ringscale_NAME of one room.
 function(ringscale_room name)
   cmake_parse_arguments(ROOM "" "" "SOURCES;LINKS" ${ARGN})

@@ -12,7 +12,7 @@
 namespace ringscale::drivers {
 
 std::string shown(double value, const char *unit) {
-  std::array<char, 64> text{};
+  std::array<char, 160> text{};
   std::snprintf(text.data(), text.size(), "%.6g %s", value, unit);
   return text.data();
 }

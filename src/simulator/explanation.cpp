@@ -2,10 +2,8 @@
 #include "simulator/explanation.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstdint>
-#include <cstdio>
 #include <numeric>
 #include <stdexcept>
 
@@ -19,15 +17,14 @@ std::string decimal(std::int64_t units, int decimals) {
   for (int place = 0; place < decimals; ++place) {
     one *= 10;
   }
-  std::array<char, 64> text{};
-  const long long whole = units / one;
-  const long long rest = units % one;
+  std::string text = std::to_string(units / one);
   if (decimals > 0) {
-    std::snprintf(text.data(), text.size(), "%lld.%0*lld", whole, decimals, rest);
-  } else {
-    std::snprintf(text.data(), text.size(), "%lld", whole);
+    const std::string rest = std::to_string(units % one);
+    text += ".";
+    text.append(static_cast<std::size_t>(decimals) - rest.size(), '0');
+    text += rest;
   }
-  return text.data();
+  return text;
 }
 
 } // namespace

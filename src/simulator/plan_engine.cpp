@@ -23,8 +23,8 @@ struct Arriving {
   std::int64_t end = 0;
   std::int64_t length = 0; ///< ticks
   double length_s = 0.0;
-  std::int64_t sender_started = 0; ///< T of either rank when it was posted
-  std::int64_t receiver_started = 0;
+  std::int64_t leaving_alone = 0; ///< when it would have left, and arrived, had nobody else been late
+  std::int64_t reaching_alone = 0;
 };
 
 class PlanRun {
@@ -44,8 +44,8 @@ public:
     for (Ends &ends : channels_) {
       ends.leaving.assign(ranks, 0);
       ends.reaching.assign(ranks, 0);
-      ends.leaving_busy.assign(ranks, 0);
-      ends.reaching_busy.assign(ranks, 0);
+      ends.leaving_alone.assign(ranks, 0);
+      ends.reaching_alone.assign(ranks, 0);
     }
     work_.resize(ranks);
     own_message_.resize(ranks);
@@ -74,9 +74,9 @@ private:
     return static_cast<std::size_t>(rank < period_ ? rank : rank % period_);
   }
 
-  /// One channel at both ends of its messages: when it is free, and how long it carries what is due in this step.
+  /// One channel at both ends of its messages: when it is free, and when it would be if its other ends were never late.
   struct Ends {
-    Ticks leaving, reaching, leaving_busy, reaching_busy;
+    Ticks leaving, reaching, leaving_alone, reaching_alone;
   };
 
   void copy_and_compute(std::int64_t step) {
@@ -114,10 +114,6 @@ private:
     due_ = free_;
     std::fill(longest_received_s_.begin(), longest_received_s_.end(), 0.0);
     std::fill(own_message_.begin(), own_message_.end(), 0);
-    for (Ends &ends : channels_) {
-      std::fill(ends.leaving_busy.begin(), ends.leaving_busy.end(), 0);
-      std::fill(ends.reaching_busy.begin(), ends.reaching_busy.end(), 0);
-    }
     for (const Transfer &transfer : events_.transfers) {
       const Arriving message = post(transfer, step);
       if (transfer.until_step == step) {
@@ -141,16 +137,19 @@ private:
     message.transfer = transfer;
     message.length_s = costs_.message_s(transfer);
     message.length = rounded(message.length_s, scale_);
-    message.sender_started = earlier ? 0 : start_[place(transfer.from)];
-    message.receiver_started = earlier ? 0 : start_[place(transfer.to)];
+    const std::int64_t sender_started = earlier ? 0 : start_[place(transfer.from)];
+    const std::int64_t receiver_started = earlier ? 0 : start_[place(transfer.to)];
     Ends &ends = channels_[static_cast<std::size_t>(transfer.channel)];
     std::int64_t &leaving = ends.leaving[place(transfer.from)];
     std::int64_t &reaching = ends.reaching[place(transfer.to)];
     const std::int64_t sender_posted = (earlier ? first_posted_ : posted_)[place(transfer.from)];
-    message.end =
-        std::max(std::max(sender_posted, message.receiver_started), std::max(leaving, reaching)) + message.length;
+    message.end = std::max(std::max(sender_posted, receiver_started), std::max(leaving, reaching)) + message.length;
     leaving = message.end;
     reaching = message.end;
+    std::int64_t &leaving_alone = ends.leaving_alone[place(transfer.from)];
+    std::int64_t &reaching_alone = ends.reaching_alone[place(transfer.to)];
+    message.leaving_alone = leaving_alone = std::max(leaving_alone, sender_started) + message.length;
+    message.reaching_alone = reaching_alone = std::max(reaching_alone, receiver_started) + message.length;
     if (observer_ != nullptr) {
       observer_->message(transfer, message.end - message.length, message.end);
     }
@@ -172,12 +171,10 @@ private:
     raise(due_[from], message.end);
     raise(due_[to], message.end);
     longest_received_s_[to] = std::max(longest_received_s_[to], message.length_s);
-    // For the breakdown: what of the message can still be under way now, whatever others do.
-    Ends &ends = channels_[static_cast<std::size_t>(message.transfer.channel)];
-    ends.leaving_busy[from] += std::max<std::int64_t>(0, message.length - (start_[from] - message.sender_started));
-    ends.reaching_busy[to] += std::max<std::int64_t>(0, message.length - (start_[to] - message.receiver_started));
-    raise(own_message_[from], ends.leaving_busy[from]);
-    raise(own_message_[to], ends.reaching_busy[to]);
+    // For the breakdown: what of the message, and of those before it on its channel, is still to come now, whatever
+    // others do.
+    raise(own_message_[from], message.leaving_alone - start_[from]);
+    raise(own_message_[to], message.reaching_alone - start_[to]);
   }
 
   void end_step(std::int64_t step) {
