@@ -231,6 +231,10 @@ void validate(const MultiheadOptions &options) {
     throw InvalidInput("a multihead layer is verified with dense attention, so its pattern must be dense, not " +
                        std::string(problem::name(options.ring.problem.pattern.kind)));
   }
+  if (options.ring.problem.attention.dtype != problem::DType::float32) {
+    throw InvalidInput("dtype is " + std::string(problem::name(options.ring.problem.attention.dtype)) +
+                       "; a multihead layer computes in float32 only");
+  }
   const MultiheadShape shape = multihead_shape(options);
   constexpr std::int64_t most = std::int64_t{1} << 31;
   if (shape.embed_dim < 1 || shape.embed_dim >= most) {
