@@ -218,6 +218,10 @@ MultiheadShape multihead_shape(const MultiheadOptions &options) {
 }
 
 void validate(const MultiheadOptions &options) {
+  if (options.ring.problem.attention.dtype != problem::DType::float32) {
+    throw InvalidInput("dtype is " + std::string(problem::name(options.ring.problem.attention.dtype)) +
+                       "; a multihead layer computes in float32 only");
+  }
   validate(ring_of(options));
   const schedule::ProcessGrid grid = process_grid(options.ring);
   if (grid.size() != grid.ring) {
@@ -230,10 +234,6 @@ void validate(const MultiheadOptions &options) {
   if (options.ring.problem.pattern.kind != problem::PatternKind::dense) {
     throw InvalidInput("a multihead layer is verified with dense attention, so its pattern must be dense, not " +
                        std::string(problem::name(options.ring.problem.pattern.kind)));
-  }
-  if (options.ring.problem.attention.dtype != problem::DType::float32) {
-    throw InvalidInput("dtype is " + std::string(problem::name(options.ring.problem.attention.dtype)) +
-                       "; a multihead layer computes in float32 only");
   }
   const MultiheadShape shape = multihead_shape(options);
   constexpr std::int64_t most = std::int64_t{1} << 31;
