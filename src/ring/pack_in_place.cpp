@@ -19,4 +19,16 @@ std::uint16_t *pack_in_place(const kernels::ExecutionSpace &space, float *data, 
   return packed;
 }
 
+void unpack_in_place(const kernels::ExecutionSpace &space, float *data, std::int64_t count,
+                     kernels::NumberFormat format) {
+  const auto *packed = reinterpret_cast<const std::uint16_t *>(data) + count;
+  // Floats [done, done + run) end where pattern 2 (done + run) - count lies: none of this run while run <= left / 2.
+  std::int64_t done = 0;
+  while (done < count) {
+    const std::int64_t run = std::max<std::int64_t>((count - done) / 2, 1);
+    kernels::unpack_elements(space, packed + done, run, format, data + done);
+    done += run;
+  }
+}
+
 } // namespace ringscale::ring

@@ -12,4 +12,9 @@ namespace ringscale::ring {
 std::uint16_t *pack_in_place(const kernels::ExecutionSpace &space, float *data, std::int64_t count,
                              kernels::NumberFormat format);
 
+/// The exact way back: `count` patterns that lie in the second half of the memory of `count` floats become these
+/// floats.
+void unpack_in_place(const kernels::ExecutionSpace &space, float *data, std::int64_t count,
+                     kernels::NumberFormat format);
+
 } // namespace ringscale::ring

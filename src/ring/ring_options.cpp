@@ -51,8 +51,8 @@ std::string bfloat16_obstacle(const RingOptions &options) {
   if (problem.layout == schedule::MessageLayout::separate) {
     return "message layout separate goes with float32 only; use stored_packed or copied";
   }
-  if (process_grid(options).sequence > 1) {
-    return "a sequence level (ulysses) exchanges heads of float32 tensors only";
+  if (process_grid(options).sequence > 1 && problem.attention.head_dim % 2 != 0) {
+    return "a sequence level (ulysses) exchanges pairs of two-byte elements, so head_dim must be even";
   }
   return {};
 }

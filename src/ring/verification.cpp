@@ -198,7 +198,9 @@ GradientCheck check_gradients(const RingOptions &options, std::int64_t rank, con
                      problem::unit_roundoff(problem::DType::float32) * magnitude.output_dot;
   const std::int64_t repeats = most_multiplicity(problem);
   // Every pair of spans adds a sum, and so does every slice of query rows.
-  const std::int64_t slices = queries_of(problem, 0).count() / backward_slice_rows(attention, keys.first.count, 1) + 1;
+  const int threads = kernels::ExecutionSpace().concurrency();
+  const std::int64_t slices =
+      queries_of(problem, 0).count() / backward_slice_rows(attention, keys.first.count, threads) + 1;
   GradientCheck check;
   check.bound = problem::gradient_error_bound(attention.dtype, attention.tokens * repeats,
                                               attention.tokens * repeats * (attention.query_heads / attention.kv_heads),

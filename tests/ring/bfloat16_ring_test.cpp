@@ -205,6 +205,7 @@ TEST(Bfloat16Ring, WhatHasNoSuchKernelIsRefused) {
       {[](RingOptions &o) { o.problem.attention.dtype = DType::float16; }, "float16"},
       {[](RingOptions &o) {
          o.grid = {1, 1, 2, 2};
+         o.problem.attention.head_dim = 15;
        },
        "sequence"}};
   for (const auto &[change, word] : obstacles) {
@@ -219,7 +220,7 @@ TEST(Bfloat16Ring, WhatHasNoSuchKernelIsRefused) {
   }
 }
 
-TEST(PackInPlace, GivesThePatternsOfPackElementsForEveryLength) {
+TEST(PackInPlace, GivesThePatternsOfPackElementsForEveryLengthAndGoesBack) {
   const kernels::ExecutionSpace space;
   for (const std::int64_t count : {0, 1, 2, 3, 5, 64, 1000, 40000}) {
     std::vector<float> values(static_cast<std::size_t>(count));
@@ -233,6 +234,12 @@ TEST(PackInPlace, GivesThePatternsOfPackElementsForEveryLength) {
       const std::uint16_t *packed = pack_in_place(space, memory.data(), count, format);
       space.fence();
       EXPECT_EQ(std::vector<std::uint16_t>(packed, packed + count), expected) << count;
+      std::vector<float> exact(values.size());
+      kernels::unpack_elements(space, expected.data(), count, format, exact.data());
+      std::copy(expected.begin(), expected.end(), reinterpret_cast<std::uint16_t *>(memory.data()) + count);
+      unpack_in_place(space, memory.data(), count, format);
+      space.fence();
+      EXPECT_EQ(memory, exact) << count;
     }
   }
   float one = 1.0F;
