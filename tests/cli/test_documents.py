@@ -91,6 +91,12 @@ class Documents(CommandLineTest):
         self.assertEqual(refused.returncode, 2, refused.stderr)
         self.assertIn("lower_precision was not allowed", refused.stderr)
 
+    def test_the_row_has_what_ran_and_the_configuration_what_was_asked_for(self):
+        stored = ["ring", "--tokens", "2048", "--query-heads", "4", "--head-dim", "64", "--kernel", "materialised"]
+        document = self.document([*stored, "--memory-limit", "8MiB"], ranks=2)
+        self.assertEqual((document["config"]["kernel"], document["rows"][0]["kernel"]), ("materialised", "streamed"))
+        self.assertEqual([step["action"] for step in document["rows"][0]["recovery"]], ["recompute_instead_of_store"])
+
     def test_attention(self):
         document = self.document(["attention", "--tokens", "257", "--query-heads", "2", "--head-dim", "64", "--benchmark"])
         row = document["rows"][0]

@@ -137,6 +137,26 @@ TEST(ClosedForm, TwoByteKeysOfAnOddHeadDimAreEvenAndResultsStayFloat32) {
   EXPECT_EQ(packed_bytes(problem.attention, keys, {64, 0}), 4 * 64 * (5 + 5));
 }
 
+TEST(ClosedForm, WideningHalfBlocksBackwardWouldSaveNothing) {
+  RingProblem problem;
+  problem.attention.tokens = 1024;
+  problem.ring_size = 4;
+  problem.pass = schedule::Pass::backward;
+  const std::int64_t key_elements =
+      problem.attention.batch * 256 * problem.attention.kv_heads * problem.attention.head_dim;
+  const std::int64_t full = block_payload_bytes(problem, 0, {64, 0});
+  const std::int64_t result = result_payload_bytes(problem, 0);
+  EXPECT_EQ(full, 8 * key_elements);
+  EXPECT_EQ(result, 8 * key_elements);
+  // The rank's own block, one that arrives, and three results under way.
+  EXPECT_EQ(closed_form(problem, 0, {64, 0}, KernelKind::streamed)[Purpose::communication],
+            block_header_bytes + full + 3 * (block_header_bytes + result));
+  problem.attention.dtype = problem::DType::bfloat16;
+  const std::int64_t half = block_payload_bytes(problem, 0, {64, 0});
+  EXPECT_EQ(2 * half + full, 2 * full) << "two halves and their widened copy are two whole blocks";
+  EXPECT_EQ(4 * (half + result), 3 * (full + result)) << "a quarter of what travels would go";
+}
+
 TEST(ClosedForm, RefusesBadProblems) {
   RingProblem problem;
   problem.attention.tokens = 3;
