@@ -5,6 +5,8 @@
 
 #include <limits>
 
+#include "problem/invalid_input.hpp"
+
 namespace ringscale::drivers {
 
 void add_limit_flags(CLI::App &verb, LimitFlags &flags, std::initializer_list<LimitFlag> honoured) {
@@ -24,6 +26,10 @@ void add_limit_flags(CLI::App &verb, LimitFlags &flags, std::initializer_list<Li
       verb.add_option("--memory-limit", flags.memory,
                       "Most bytes of one rank's tensors, such as 4GiB; 0: no limit (default)");
       break;
+    case LimitFlag::lower_precision:
+      verb.add_flag("--allow-lower-precision", flags.allow_lower_precision,
+                    "--memory-limit may store tensors as bfloat16 when nothing else is enough; the row says so");
+      break;
     }
   }
 }
@@ -36,6 +42,10 @@ memory::Limits limits_of(const LimitFlags &flags) {
   limits.projection_elements = flags.projection_elements;
   if (!flags.memory.empty()) {
     limits.memory_bytes = memory::parse_bytes("--memory-limit", flags.memory);
+  }
+  if (flags.allow_lower_precision && limits.memory_bytes == 0) {
+    throw problem::InvalidInput("--allow-lower-precision has no effect without --memory-limit; set one, or ask for "
+                                "--dtype bfloat16");
   }
   return limits;
 }

@@ -136,6 +136,12 @@ void say_row(Session &session, const ring::RingOptions &options, const ring::Rin
                 ", " + std::to_string(run.checked_rows) +
                 (run.all_rows_checked ? " rows checked (all)" : " rows checked (a seeded sample)"));
   }
+  if (run.verified && options.problem.attention.dtype != problem::DType::float32) {
+    session.say(with_digits("against attention of the inputs as stored: largest error %.3g", run.max_stored_error) +
+                with_digits(" (bound %.3g)", run.stored_error_bound) +
+                with_digits(", of the log-sum-exp %.3g", run.max_stored_lse_error) +
+                with_digits(" (bound %.3g)", run.stored_lse_error_bound));
+  }
   if (run.has_gradients && run.verified) {
     const auto gradient = [&](const char *name, double error, double bound) {
       return name + with_digits(" %.3g", error) + with_digits(" (bound %.3g)", bound);
@@ -175,17 +181,19 @@ void finish_document(Session &session, const Json &document, const std::string &
   session.print_document(document);
 }
 
-/// Prints, and writes when asked, what the ring gave; root rank only.
-void report_run(Session &session, const RingFlags &flags, const ring::RecoveredRun &result) {
+/// Prints, and writes when asked, what the ring gave; root rank only. `options` are those that ran, which a memory
+/// limit may have made other than the flags.
+void report_run(Session &session, const RingFlags &flags, const ring::RingOptions &options,
+                const ring::RecoveredRun &result) {
   const ring::RingRun &run = result.run;
   const std::string point =
       flags.schedule + "-" + flags.placement + "-" + std::to_string(ring::process_grid(flags.options).size());
-  Json row = sweep::ring_row(point, flags.options, run);
+  Json row = sweep::ring_row(point, options, run);
   sweep::add_recovery_fields(row, result);
   const std::string verdict = run.valid ? "valid" : "invalid";
   const Json document = report::results_document("ring", configuration(flags), Json::array({row}), verdict, run.reasons,
                                                  session.run_provenance());
-  say_row(session, flags.options, run);
+  say_row(session, options, run);
   finish_document(session, document, verdict);
   if (run.trace) {
     write_measured_trace(session, flags.trace, flags.options, *run.trace, run.samples_s);
@@ -261,7 +269,8 @@ int run(Session &session, RingFlags &flags) {
   session.start_kokkos(flags.threads);
   const memory::Limits limits = limits_of(flags.limits);
   memory::require_communication_within(limits, ring::largest_message(flags.options), "a message of the ring");
-  const ring::RecoveredOptions recovered = ring::recover_memory(flags.options, limits);
+  const ring::RecoveredOptions recovered =
+      ring::recover_memory(flags.options, limits, flags.limits.allow_lower_precision);
   if (flags.checkpoint.asked_for() && recovered.plan.configuration.batch_pieces > 1) {
     throw problem::InvalidInput("--memory-limit divides the batch into " +
                                 std::to_string(recovered.plan.configuration.batch_pieces) +
@@ -276,7 +285,11 @@ int run(Session &session, RingFlags &flags) {
   for (const memory::RecoveryStep &step : recovered.plan.steps) {
     session.say("  over --memory-limit: " + std::string(memory::name(step.action)) +
                 with_digits(", %.2f MiB", static_cast<double>(step.bytes_before) / mebibyte) +
-                with_digits(" to %.2f MiB", static_cast<double>(step.bytes_after) / mebibyte));
+                with_digits(" to %.2f MiB", static_cast<double>(step.bytes_after) / mebibyte) +
+                (step.action == memory::RecoveryAction::lower_precision
+                     ? ", tensors stored as " + std::string(problem::name(step.after.storage)) +
+                           with_digits(", error bound %.3g higher", step.error_cost)
+                     : std::string()));
   }
   if (session.options.dry_run) {
     return exit_valid;
@@ -296,7 +309,7 @@ int run(Session &session, RingFlags &flags) {
   return on_members(session, flags, [&](ring::Communicator &members) {
     const ring::RecoveredRun result = ring::run_recovered(members, flags.options, traced, limits);
     if (session.is_root()) {
-      report_run(session, flags, result);
+      report_run(session, flags, recovered.options, result);
     }
     return result.run.valid;
   });

@@ -53,6 +53,11 @@ template <int HeadDim> void launch(const ExecutionSpace &space, const LowPrecisi
   launch_low_precision_block<Converted<HeadDim, bfloat16_format>::template Of>(space, block);
 }
 
+template <template <class> class TileOf> std::int64_t scratch_bytes(std::int64_t head_dim) {
+  using Tile = typename StreamedAttention<TileOf, LowPrecisionRowBlocks>::Tile;
+  return static_cast<std::int64_t>(Tile::scratch_bytes(head_dim)) + 64;
+}
+
 void require(bool condition, const std::string &message) {
   if (!condition) {
     throw std::invalid_argument("low-precision attention block: " + message);
@@ -110,6 +115,21 @@ void attention_block_low_precision(const ExecutionSpace &space, const LowPrecisi
   default:
     return launch<0>(space, block);
   }
+}
+
+std::int64_t attention_low_precision_workspace_bytes(NumberFormat format, std::int64_t head_dim) {
+  require(format == NumberFormat::bfloat16 || format == NumberFormat::float16,
+          "only bfloat16 and float16 are stored in two bytes");
+#if defined(RINGSCALE_MATRIX_TILES)
+  return scratch_bytes<Matrix<0, bfloat16_format>::template Of>(head_dim); // both formats have two bytes
+#else
+#if defined(RINGSCALE_HOST_BFLOAT16)
+  if (format == NumberFormat::bfloat16) {
+    return scratch_bytes<Native<0>::template Of>(head_dim);
+  }
+#endif
+  return scratch_bytes<Converted<0, bfloat16_format>::template Of>(head_dim); // the same for both formats
+#endif
 }
 
 KernelWork attention_low_precision_work(const LowPrecisionBlock &block) {

@@ -41,6 +41,10 @@ bool has_native_bfloat16();
 /// calls. Asynchronous on `space`; throws std::invalid_argument on shapes, formats or arithmetic that do not fit.
 void attention_block_low_precision(const ExecutionSpace &space, const LowPrecisionBlock &block);
 
+/// Scratch bytes that each concurrent team of attention_block_low_precision uses with automatic arithmetic; `format` is
+/// bfloat16 or float16, else std::invalid_argument.
+std::int64_t attention_low_precision_workspace_bytes(NumberFormat format, std::int64_t head_dim);
+
 /// Throws std::invalid_argument naming the first field of `block` that does not fit the others.
 void check_low_precision_block(const LowPrecisionBlock &block);
 

@@ -29,7 +29,7 @@ std::vector<std::int64_t> candidate_owners(const RingProblem &problem) {
   return schedule::ranks_with_most_tokens(problem.ring_size, problem.chunks);
 }
 
-/// Bytes of `tokens` rows of `heads` heads.
+/// Bytes of `tokens` rows of `heads` heads, as stored.
 std::int64_t row_bytes(const AttentionProblem &attention, std::int64_t tokens, std::int64_t heads) {
   return checked_product({attention.batch, tokens, heads, attention.head_dim, problem::storage_bytes(attention.dtype)});
 }
@@ -48,6 +48,13 @@ std::int64_t row_number_bytes(const RingProblem &problem, std::int64_t owner) {
 
 std::int64_t query_bytes(const RingProblem &problem, std::int64_t owner) {
   return row_bytes(problem.attention, queries_of(problem, owner).count(), problem.attention.query_heads);
+}
+
+/// A forward output is a partial until the last block is met, and so stays in single precision.
+std::int64_t output_bytes(const RingProblem &problem, std::int64_t owner) {
+  const AttentionProblem &attention = problem.attention;
+  return checked_product(
+      {attention.batch, queries_of(problem, owner).count(), attention.query_heads, attention.head_dim, sizeof(float)});
 }
 
 std::int64_t key_value_bytes(const RingProblem &problem, std::int64_t owner, const KernelFootprint &footprint) {
@@ -71,8 +78,10 @@ std::int64_t packed_bytes(const AttentionProblem &attention, const TokenSet &tok
   for (int index = 0; index < tokens.span_count(); ++index) {
     padded_tokens += (tokens.span(index).count + tile - 1) / tile * tile;
   }
-  return checked_product({2, attention.batch, padded_tokens, attention.kv_heads, attention.head_dim,
-                          problem::storage_bytes(attention.dtype)});
+  // Two-byte keys lie in pairs of dimensions: an odd head_dim ends with a zero.
+  const std::int64_t element = problem::storage_bytes(attention.dtype);
+  const std::int64_t key_dim = element == 2 ? (attention.head_dim + 1) / 2 * 2 : attention.head_dim;
+  return checked_product({attention.batch, padded_tokens, attention.kv_heads, key_dim + attention.head_dim, element});
 }
 
 std::int64_t block_payload_bytes(const RingProblem &problem, std::int64_t owner, const KernelFootprint &footprint) {
@@ -88,7 +97,7 @@ std::int64_t result_payload_bytes(const RingProblem &problem, std::int64_t owner
     return 0;
   }
   if (problem.pass == schedule::Pass::forward) {
-    return query_bytes(problem, owner) + row_number_bytes(problem, owner);
+    return output_bytes(problem, owner) + row_number_bytes(problem, owner);
   }
   return queries_move(problem) ? query_bytes(problem, owner) : plain_bytes(problem, owner);
 }
@@ -133,8 +142,8 @@ MemoryByPurpose closed_form(const RingProblem &problem, std::int64_t rank, const
   const bool backward = problem.pass == schedule::Pass::backward;
   const std::int64_t home = makes_results(problem) ? result_buffer_bytes(problem) : 0;
   MemoryByPurpose memory;
-  // What moves stands in block buffer 0, what stays in a buffer of its own; the log-sum-exp stays in single precision
-  // whatever the tensors are stored in.
+  // What moves stands in block buffer 0, what stays in a buffer of its own; partials stay in single precision whatever
+  // the tensors are stored in.
   memory[Purpose::query] = moving ? block : query_bytes(problem, rank);
   memory[Purpose::key_value] = moving ? key_value_bytes(problem, rank, footprint) : block;
   if (backward) {
@@ -144,7 +153,7 @@ MemoryByPurpose closed_form(const RingProblem &problem, std::int64_t rank, const
     memory[Purpose::partial] = (moving ? 1 : 2) * row_number_bytes(problem, rank);
     memory[Purpose::gradient] = home + (moving ? plain_bytes(problem, rank) : 2 * query_bytes(problem, rank));
   } else {
-    memory[Purpose::output] = moving ? home : query_bytes(problem, rank);
+    memory[Purpose::output] = moving ? home : output_bytes(problem, rank);
     memory[Purpose::partial] = moving ? 0 : row_number_bytes(problem, rank);
   }
   memory[Purpose::communication] = checked_product({buffers.block_buffers - 1 + copy_buffer_count(problem), block}) +

@@ -24,7 +24,8 @@ KernelKind parse_kernel(std::string_view word);
 /// Bytes of the header that travels in front of every block (owner, hop, tokens, checksum).
 inline constexpr std::int64_t block_header_bytes = 64;
 
-/// Bytes of the packed keys and values of `tokens`, without header: every span is padded to whole tiles by itself.
+/// Bytes of the packed keys and values of `tokens`, without header: every span is padded to whole tiles by itself, and
+/// keys of two bytes an element to an even head_dim.
 std::int64_t packed_bytes(const problem::AttentionProblem &attention, const problem::TokenSet &tokens,
                           const KernelFootprint &footprint);
 
@@ -34,8 +35,8 @@ std::int64_t packed_bytes(const problem::AttentionProblem &attention, const prob
 std::int64_t block_payload_bytes(const schedule::RingProblem &problem, std::int64_t owner,
                                  const KernelFootprint &footprint);
 
-/// Bytes of the partial results that follow the block of `owner`, without header: output and log-sum-exps, or the
-/// gradients of what moves. 0 where there are none.
+/// Bytes of the partial results that follow the block of `owner`, without header: output and log-sum-exps, both float32
+/// whatever the dtype, or the gradients of what moves. 0 where there are none.
 std::int64_t result_payload_bytes(const schedule::RingProblem &problem, std::int64_t owner);
 /// Bytes of a buffer that holds any rank's result, header included.
 std::int64_t result_buffer_bytes(const schedule::RingProblem &problem);

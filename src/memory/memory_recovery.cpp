@@ -114,10 +114,9 @@ RecoveryNeed ring_recovery_need(const schedule::RingProblem &problem, const Kern
   };
   need.storage_error_cost = [problem, magnitude](problem::DType storage) {
     const problem::AttentionProblem &attention = problem.attention;
-    // The closed forms count the output in the storage type too, so it is rounded after every merge.
+    // Partials stay in single precision in the closed forms, too.
     const auto bound = [&](problem::DType inputs) {
-      return problem::attention_error_bound({inputs, problem::DType::float32, inputs}, attention.tokens,
-                                            attention.head_dim, problem.ring_size, magnitude)
+      return problem::attention_error_bound(inputs, attention.tokens, attention.head_dim, problem.ring_size, magnitude)
           .output;
     };
     return bound(storage) - bound(problem::DType::float32);

@@ -15,7 +15,8 @@ namespace ringscale::memory {
 
 /// What a computation may give up for memory, cheapest first: the order of the chain. drop_cache: idle buffers go back
 /// to the system. recompute_instead_of_store: the streamed kernel instead of stored scores. split_batch: the batch is
-/// worked off in pieces, one after the other. lower_precision: tensors are stored as bfloat16.
+/// worked off in pieces, one after the other. lower_precision: query, key and value are stored and sent as bfloat16;
+/// partials stay float32.
 enum class RecoveryAction { drop_cache, recompute_instead_of_store, split_batch, lower_precision };
 
 inline constexpr std::array recovery_chain{RecoveryAction::drop_cache, RecoveryAction::recompute_instead_of_store,

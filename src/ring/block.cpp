@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ring/block.hpp"
 
-#include "kernels/packed_key_value.hpp"
+#include "kernels/packed_low_precision.hpp"
 
 namespace ringscale::ring {
 
@@ -14,10 +14,16 @@ using ConstBlockBytes = Kokkos::View<const std::byte *, kernels::MemorySpace, ke
 
 } // namespace
 
+bool stores_bfloat16(const schedule::RingProblem &problem) {
+  return problem.attention.dtype == problem::DType::bfloat16;
+}
+
 std::int64_t span_elements(const schedule::RingProblem &problem, std::int64_t owner, int index) {
   const problem::AttentionProblem &attention = problem.attention;
-  return kernels::packed_elements(attention.batch, keys_of(problem, owner).span(index).count, attention.kv_heads,
-                                  attention.head_dim);
+  const std::int64_t tokens = keys_of(problem, owner).span(index).count;
+  return stores_bfloat16(problem)
+             ? kernels::packed_low_precision_elements(attention.batch, tokens, attention.kv_heads, attention.head_dim)
+             : kernels::packed_elements(attention.batch, tokens, attention.kv_heads, attention.head_dim);
 }
 
 std::int64_t span_offset(const schedule::RingProblem &problem, std::int64_t owner, int index) {
@@ -26,7 +32,7 @@ std::int64_t span_offset(const schedule::RingProblem &problem, std::int64_t owne
 
 std::int64_t block_elements(const schedule::RingProblem &problem, std::int64_t owner) {
   constexpr memory::KernelFootprint footprint{kernels::key_tile_tokens, 0};
-  return memory::block_payload_bytes(problem, owner, footprint) / static_cast<std::int64_t>(sizeof(float));
+  return memory::block_payload_bytes(problem, owner, footprint) / problem::storage_bytes(problem.attention.dtype);
 }
 
 std::int64_t result_elements(const schedule::RingProblem &problem, std::int64_t owner) {
@@ -34,7 +40,7 @@ std::int64_t result_elements(const schedule::RingProblem &problem, std::int64_t 
 }
 
 std::int64_t block_bytes(const schedule::RingProblem &problem, std::int64_t owner) {
-  return memory::block_header_bytes + block_elements(problem, owner) * static_cast<std::int64_t>(sizeof(float));
+  return memory::block_header_bytes + block_elements(problem, owner) * problem::storage_bytes(problem.attention.dtype);
 }
 
 std::int64_t result_bytes(const schedule::RingProblem &problem, std::int64_t owner) {

@@ -26,11 +26,14 @@ struct BlockHeader {
 };
 static_assert(sizeof(BlockHeader) == memory::block_header_bytes);
 
-/// Floats of the packed span `index` of the block of `owner`, and floats of the spans before it.
+/// Whether tensors are stored and sent as bfloat16 patterns of two bytes, rather than as floats.
+bool stores_bfloat16(const schedule::RingProblem &problem);
+
+/// Elements, floats or patterns, of the packed span `index` of the block of `owner`, and of the spans before it.
 std::int64_t span_elements(const schedule::RingProblem &problem, std::int64_t owner, int index);
 std::int64_t span_offset(const schedule::RingProblem &problem, std::int64_t owner, int index);
 
-/// Floats of the tensors of a block and of a result of `owner`, as the kernels of this build pack them.
+/// Elements of the tensors of a block of `owner`, as the kernels of this build pack them, and floats of its result.
 std::int64_t block_elements(const schedule::RingProblem &problem, std::int64_t owner);
 std::int64_t result_elements(const schedule::RingProblem &problem, std::int64_t owner);
 

@@ -142,7 +142,8 @@ void validate_checkpoints(const CheckpointOptions &checkpoint, const RingOptions
 
 CheckpointedPass run_with_checkpoints(const Communicator &communicator, const RingOptions &options,
                                       const CheckpointOptions &checkpoint, GridRank &rank) {
-  const CheckpointIdentity identity{options_fingerprint(options), communicator.rank(), communicator.size()};
+  const CheckpointIdentity identity{options_fingerprint(options, kernels::ExecutionSpace().concurrency()),
+                                    communicator.rank(), communicator.size()};
   const Agreement all_agree = [&](bool mine) { return communicator.all(mine); };
   RingRank &ring = rank.ring();
   CheckpointedPass pass;

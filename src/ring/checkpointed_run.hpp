@@ -46,8 +46,9 @@ struct CheckpointedPass {
 };
 
 /// Hash of all options that the bytes of a checkpoint depend on. How messages travel (exchange, collective, staging,
-/// polling, deadline) is not among them: it changes no bit.
-std::uint64_t options_fingerprint(const RingOptions &options);
+/// polling, deadline) is not among them: it changes no bit. `threads` of a rank do in a backward pass, whose sums over
+/// slices they cut, and so does the arithmetic of this build on bfloat16.
+std::uint64_t options_fingerprint(const RingOptions &options, int threads);
 
 /// Throws InvalidInput naming the first checkpoint option that is out of range or does not go with `options`: a
 /// checkpointed run has one repetition, no warm-up and no messages without computing.

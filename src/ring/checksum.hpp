@@ -13,4 +13,8 @@ namespace ringscale::ring {
 std::uint64_t checksum(const kernels::ExecutionSpace &space, const float *data, std::int64_t count,
                        std::uint64_t first_place = 0);
 
+/// The same of elements of two bytes, by their patterns.
+std::uint64_t checksum(const kernels::ExecutionSpace &space, const std::uint16_t *data, std::int64_t count,
+                       std::uint64_t first_place = 0);
+
 } // namespace ringscale::ring

@@ -3,8 +3,11 @@
 
 #include <utility>
 
+#include "kernels/rounding.hpp"
 #include "memory/grid_memory.hpp"
+#include "ring/block.hpp"
 #include "ring/deadline.hpp"
+#include "ring/pack_in_place.hpp"
 #include "ring/rank_data.hpp"
 #include "ring/rank_recorder.hpp"
 #include "ring/row_views.hpp"
@@ -53,7 +56,7 @@ GridRank::GridRank(const RingOptions &options, std::int64_t rank, Transport &rin
       own_key_gradient_ = {ledger, Purpose::gradient, "own_key_gradient", key};
       own_value_gradient_ = {ledger, Purpose::gradient, "own_value_gradient", key};
     } else {
-      own_output_ = {ledger, Purpose::output, "own_output", query};
+      own_output_ = {ledger, Purpose::output, "own_output", memory::own_output_bytes(share_)};
     }
   }
   inputs.forward_result = std::move(forward_result);
@@ -73,7 +76,16 @@ void GridRank::begin(bool check_payloads) {
   const problem::TokenSet keys =
       problem::rows_of(keys_of(problem, share_.place.ring), share_.own_keys.begin, share_.own_keys.count);
   const auto fill = [&](const Buffer &buffer, Tensor tensor, const problem::TokenSet &tokens) {
-    fill_tensor(buffer.as<float>(), own_options_.seed, tensor, problem.attention, tokens, own_options_.origin);
+    if (!stores_bfloat16(problem)) {
+      fill_tensor(buffer.as<float>(), own_options_.seed, tensor, problem.attention, tokens, own_options_.origin);
+      return;
+    }
+    // As floats in the memory of the output, which is not there yet and at least as large.
+    fill_tensor(own_output_.as<float>(), own_options_.seed, tensor, problem.attention, tokens, own_options_.origin);
+    const kernels::ExecutionSpace space;
+    kernels::pack_elements(space, own_output_.as<float>(), buffer.bytes() / 2, kernels::NumberFormat::bfloat16,
+                           buffer.as<std::uint16_t>());
+    space.fence("ringscale::ring: own rows rounded");
   };
   fill(own_query_, Tensor::query, queries);
   fill(own_key_, Tensor::key, keys);
@@ -83,21 +95,38 @@ void GridRank::begin(bool check_payloads) {
   }
 }
 
-void GridRank::exchange_input(Tensor tensor, float *destination) {
-  const double begin_s = now_s();
+const GridRank::Buffer &GridRank::own_input(Tensor tensor) const {
   switch (tensor) {
   case Tensor::query:
-    exchange_->to_ring(true, own_query_.as<const float>(), destination);
-    break;
+    return own_query_;
   case Tensor::key:
-    exchange_->to_ring(false, own_key_.as<const float>(), destination);
-    break;
+    return own_key_;
   case Tensor::value:
-    exchange_->to_ring(false, own_value_.as<const float>(), destination);
-    break;
+    return own_value_;
   case Tensor::output_gradient:
-    exchange_->to_ring(true, own_output_gradient_.as<const float>(), destination);
     break;
+  }
+  return own_output_gradient_;
+}
+
+void GridRank::exchange_input(Tensor tensor, float *destination) {
+  const double begin_s = now_s();
+  const bool of_query = tensor == Tensor::query || tensor == Tensor::output_gradient;
+  const Buffer &own = own_input(tensor);
+  if (stores_bfloat16(share_.ring)) {
+    // Two bytes travel; the ring is given the floats that they stand for, and rounds them to the same patterns.
+    const problem::AttentionProblem &attention = share_.ring.attention;
+    const std::int64_t tokens =
+        of_query ? queries_of(share_.ring, share_.place.ring).count() : keys_of(share_.ring, share_.place.ring).count();
+    const std::int64_t elements =
+        attention.batch * tokens * (of_query ? attention.query_heads : attention.kv_heads) * attention.head_dim;
+    exchange_->to_ring(of_query, own.as<const std::uint16_t>(),
+                       reinterpret_cast<std::uint16_t *>(destination) + elements);
+    const kernels::ExecutionSpace space;
+    unpack_in_place(space, destination, elements, kernels::NumberFormat::bfloat16);
+    space.fence("ringscale::ring: exchanged rows widened");
+  } else {
+    exchange_->to_ring(of_query, own.as<const float>(), destination);
   }
   record_exchange(0, begin_s);
 }

@@ -53,6 +53,7 @@ public:
 private:
   using Buffer = memory::TrackedBuffer<kernels::MemorySpace>;
   kernels::ConstTensor4 own_tensor(const Buffer &buffer, bool of_query) const;
+  const Buffer &own_input(problem::Tensor tensor) const;
   void exchange_input(problem::Tensor tensor, float *destination);
   void exchange_results();
   void record_exchange(std::int64_t step, double begin_s);

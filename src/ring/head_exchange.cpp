@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ring/head_exchange.hpp"
 
+#include <stdexcept>
 #include <vector>
 
 #include "kernels/copy_heads.hpp"
@@ -30,13 +31,25 @@ HeadExchange::Swap HeadExchange::swap_with(bool of_query, std::int64_t peer) con
   return {part(tokens, mine), part(tokens, peer), part(heads, mine), part(heads, peer)};
 }
 
-void HeadExchange::to_ring(bool of_query, const float *own, float *ring) { swap(of_query, own, ring, true); }
-void HeadExchange::to_own(bool of_query, const float *ring, float *own) { swap(of_query, ring, own, false); }
+void HeadExchange::to_ring(bool of_query, const float *own, float *ring) {
+  swap(of_query, own, ring, true, share_.ring.attention.head_dim);
+}
+void HeadExchange::to_own(bool of_query, const float *ring, float *own) {
+  swap(of_query, ring, own, false, share_.ring.attention.head_dim);
+}
 
-void HeadExchange::swap(bool of_query, const float *from, float *to, bool to_ring) {
+void HeadExchange::to_ring(bool of_query, const std::uint16_t *own, std::uint16_t *ring) {
+  const std::int64_t head_dim = share_.ring.attention.head_dim;
+  if (head_dim % 2 != 0) {
+    throw std::invalid_argument("head exchange: elements of two bytes travel in pairs, so head_dim must be even");
+  }
+  swap(of_query, reinterpret_cast<const float *>(own), reinterpret_cast<float *>(ring), true, head_dim / 2);
+}
+
+void HeadExchange::swap(bool of_query, const float *from, float *to, bool to_ring, std::int64_t row_elements) {
   const kernels::ExecutionSpace space;
   const auto batch = static_cast<std::size_t>(share_.ring.attention.batch);
-  const auto head_dim = static_cast<std::size_t>(share_.ring.attention.head_dim);
+  const auto head_dim = static_cast<std::size_t>(row_elements);
   const Swap self = swap_with(of_query, share_.place.sequence);
   const std::int64_t ring_tokens =
       of_query ? queries_of(whole_, share_.place.ring).count() : keys_of(whole_, share_.place.ring).count();

@@ -24,6 +24,8 @@ public:
   /// own: [batch, own tokens, heads of the model share]; ring: [batch, tokens of the ring rank, heads of the ring].
   void to_ring(bool of_query, const float *own, float *ring);
   void to_own(bool of_query, const float *ring, float *own);
+  /// The same of elements of two bytes, which travel in pairs: head_dim must be even, pointers aligned to four bytes.
+  void to_ring(bool of_query, const std::uint16_t *own, std::uint16_t *ring);
 
   /// Bytes sent to other ranks so far.
   std::int64_t sent_bytes() const { return sent_bytes_; }
@@ -34,7 +36,8 @@ private:
     schedule::Share own_tokens, peer_tokens, own_heads, peer_heads;
   };
   Swap swap_with(bool of_query, std::int64_t peer) const;
-  void swap(bool of_query, const float *from, float *to, bool to_ring);
+  /// `row_elements`: floats, or pairs of two-byte elements, of a head.
+  void swap(bool of_query, const float *from, float *to, bool to_ring, std::int64_t row_elements);
 
   schedule::ProcessGrid grid_;
   schedule::RingProblem whole_;

@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "kernels/attention_backward.hpp"
+#include "kernels/attention_low_precision.hpp"
 #include "kernels/attention_materialised.hpp"
 #include "kernels/dilated_attention.hpp"
 #include "kernels/packed_key_value.hpp"
@@ -102,8 +103,12 @@ memory::KernelFootprint MeetingKernels::footprint(const RingOptions &options) {
   } else if (kind == PatternKind::dilated) {
     footprint.workspace_bytes = float_bytes * dilated_workspace(problem);
   } else if (options.kernel == memory::KernelKind::streamed) {
-    footprint.workspace_bytes =
-        kernels::attention_workspace_bytes(problem.attention.head_dim) * kernels::ExecutionSpace().concurrency();
+    const std::int64_t head_dim = problem.attention.head_dim;
+    const std::int64_t team_bytes =
+        stores_bfloat16(problem)
+            ? kernels::attention_low_precision_workspace_bytes(kernels::NumberFormat::bfloat16, head_dim)
+            : kernels::attention_workspace_bytes(head_dim);
+    footprint.workspace_bytes = team_bytes * kernels::ExecutionSpace().concurrency();
   }
   return footprint;
 }
@@ -170,19 +175,45 @@ kernels::AttentionBlock MeetingKernels::block_of(const ForwardMeeting &meeting, 
   kernels::AttentionBlock block;
   if (problem.layout == schedule::MessageLayout::separate) {
     // Keys of all spans, then values of all spans.
-    block.packed_key_value = meeting.key_value + span_begin / 2;
-    block.packed_value = meeting.key_value + block_elements(problem, meeting.key_rank) / 2 + span_begin / 2;
+    block.packed_key_value = meeting.float_key_value() + span_begin / 2;
+    block.packed_value = meeting.float_key_value() + block_elements(problem, meeting.key_rank) / 2 + span_begin / 2;
   } else {
-    block.packed_key_value = meeting.key_value + span_begin;
+    block.packed_key_value = meeting.float_key_value() + span_begin;
   }
   block.key_tokens = pair.keys.count;
   block.kv_heads = attention.kv_heads;
-  // Positions are counted from row 0 of the whole query buffer, where the span begins at row first_query.
-  block.admission = {attention.mask == problem::Mask::causal,
-                     pair.queries.begin - pair.first_query * pair.queries.stride, pair.queries.stride, pair.keys.begin,
-                     pair.keys.stride};
+  block.admission = admission_of(pair);
   block.scale = meeting.scale;
   return block;
+}
+
+kernels::Admission MeetingKernels::admission_of(const SpanPair &pair) const {
+  // Positions are counted from row 0 of the whole query buffer, where the span begins at row first_query.
+  return {options_.problem.attention.mask == problem::Mask::causal,
+          pair.queries.begin - pair.first_query * pair.queries.stride, pair.queries.stride, pair.keys.begin,
+          pair.keys.stride};
+}
+
+kernels::Merge MeetingKernels::merge_of(bool replace) const {
+  return replace                                      ? kernels::Merge::replace
+         : options_.softmax == SoftmaxRule::per_chunk ? kernels::Merge::per_chunk
+                                                      : kernels::Merge::online;
+}
+
+template <class Do>
+void MeetingKernels::each_slice(const SpanPair &pair, bool replace, const Poll &poll, const Do &compute) const {
+  const AttentionProblem &attention = options_.problem.attention;
+  const std::int64_t rows_at_once = slice_rows(attention, pair.keys.count, space_.concurrency());
+  for (std::int64_t begin = 0; begin < pair.queries.count; begin += rows_at_once) {
+    const std::int64_t count = std::min(rows_at_once, pair.queries.count - begin);
+    const TokenSpan slice{pair.queries.position(begin), count, pair.queries.stride};
+    if (!replace && problem::admitted_pairs(slice, pair.keys, attention.mask) == 0) {
+      continue;
+    }
+    compute(begin, begin + count);
+    space_.fence("ringscale::ring: slice computed");
+    poll();
+  }
 }
 
 void MeetingKernels::dense_forward(const ForwardMeeting &meeting, const SpanPair &pair, const Poll &poll) {
@@ -191,23 +222,19 @@ void MeetingKernels::dense_forward(const ForwardMeeting &meeting, const SpanPair
   if (!replace && problem::admitted_pairs(pair.queries, pair.keys, attention.mask) == 0) {
     return;
   }
+  if (stores_bfloat16(options_.problem)) {
+    return bfloat16_forward(meeting, pair, poll);
+  }
   const std::int64_t query_tokens = queries_of(options_.problem, meeting.query_rank).count();
   kernels::AttentionBlock block = block_of(meeting, pair);
-  block.query = whole_rows<kernels::ConstTensor4>(meeting.query, query_tokens, attention.query_heads, attention);
+  block.query =
+      whole_rows<kernels::ConstTensor4>(meeting.float_query(), query_tokens, attention.query_heads, attention);
   block.output = whole_rows<kernels::Tensor4>(meeting.output, query_tokens, attention.query_heads, attention);
   block.log_sum_exp = row_numbers<kernels::Tensor3>(meeting.log_sum_exp, query_tokens, attention);
-  block.merge = replace                                      ? kernels::Merge::replace
-                : options_.softmax == SoftmaxRule::per_chunk ? kernels::Merge::per_chunk
-                                                             : kernels::Merge::online;
-  const std::int64_t rows_at_once = slice_rows(attention, pair.keys.count, space_.concurrency());
-  for (std::int64_t begin = 0; begin < pair.queries.count; begin += rows_at_once) {
-    const std::int64_t count = std::min(rows_at_once, pair.queries.count - begin);
-    const TokenSpan slice{pair.queries.position(begin), count, pair.queries.stride};
-    if (!replace && problem::admitted_pairs(slice, pair.keys, attention.mask) == 0) {
-      continue;
-    }
+  block.merge = merge_of(replace);
+  each_slice(pair, replace, poll, [&](std::int64_t begin, std::int64_t end) {
     block.query_begin = pair.first_query + begin;
-    block.query_end = block.query_begin + count;
+    block.query_end = pair.first_query + end;
     if (options_.kernel == memory::KernelKind::materialised) {
       // Slices write next to each other, so that all scores of the span pair are kept.
       float *scores = scores_.as<float>() + attention.batch * attention.query_heads * begin * pair.keys.count;
@@ -215,9 +242,32 @@ void MeetingKernels::dense_forward(const ForwardMeeting &meeting, const SpanPair
     } else {
       kernels::attention_block(space_, block);
     }
-    space_.fence("ringscale::ring: slice computed");
-    poll();
-  }
+  });
+}
+
+void MeetingKernels::bfloat16_forward(const ForwardMeeting &meeting, const SpanPair &pair, const Poll &poll) {
+  const RingProblem &problem = options_.problem;
+  const AttentionProblem &attention = problem.attention;
+  const bool replace = meeting.replace && pair.first;
+  const std::int64_t query_tokens = queries_of(problem, meeting.query_rank).count();
+  kernels::LowPrecisionBlock block;
+  block.format = kernels::NumberFormat::bfloat16;
+  block.query = whole_rows<kernels::ConstStorageTensor4>(reinterpret_cast<const std::uint16_t *>(meeting.query),
+                                                         query_tokens, attention.query_heads, attention);
+  block.packed_key_value = reinterpret_cast<const std::uint16_t *>(meeting.key_value) +
+                           span_offset(problem, meeting.key_rank, pair.key_span);
+  block.key_tokens = pair.keys.count;
+  block.kv_heads = attention.kv_heads;
+  block.admission = admission_of(pair);
+  block.scale = meeting.scale;
+  block.output = whole_rows<kernels::Tensor4>(meeting.output, query_tokens, attention.query_heads, attention);
+  block.log_sum_exp = row_numbers<kernels::Tensor3>(meeting.log_sum_exp, query_tokens, attention);
+  block.merge = merge_of(replace);
+  each_slice(pair, replace, poll, [&](std::int64_t begin, std::int64_t end) {
+    block.query_begin = pair.first_query + begin;
+    block.query_end = pair.first_query + end;
+    kernels::attention_block_low_precision(space_, block);
+  });
 }
 
 void MeetingKernels::dense_backward(const BackwardMeeting &meeting, const SpanPair &pair, const Poll &poll) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -15,16 +16,20 @@
 
 namespace ringscale::ring {
 
-/// The queries of one rank against the keys and values of another, forward. Pointers lie in the kernels' memory.
+/// The queries of one rank against the keys and values of another, forward. Pointers lie in the kernels' memory; query
+/// and key_value have elements of the problem's dtype.
 struct ForwardMeeting {
   std::int64_t query_rank = 0;
   std::int64_t key_rank = 0;
-  const float *query = nullptr;     ///< [batch, query tokens, query_heads, head_dim]
-  const float *key_value = nullptr; ///< tensors of a block, without header
-  float *output = nullptr;          ///< as query
-  float *log_sum_exp = nullptr;     ///< [batch, query tokens, query_heads]
-  bool replace = false;             ///< writes the partial, else joins it with the one held
-  float scale = 1.0F;               ///< factor on the scores
+  const std::byte *query = nullptr;     ///< [batch, query tokens, query_heads, head_dim]
+  const std::byte *key_value = nullptr; ///< tensors of a block, without header
+  float *output = nullptr;              ///< as query
+  float *log_sum_exp = nullptr;         ///< [batch, query tokens, query_heads]
+  bool replace = false;                 ///< writes the partial, else joins it with the one held
+  float scale = 1.0F;                   ///< factor on the scores
+
+  const float *float_query() const { return reinterpret_cast<const float *>(query); }
+  const float *float_key_value() const { return reinterpret_cast<const float *>(key_value); }
 };
 
 /// The same backward: adds to all three gradients. log_sum_exp and output_dot are those of the joint attention.
@@ -74,11 +79,17 @@ private:
   template <class Do> void each_span_pair(std::int64_t query_rank, std::int64_t key_rank, const Do &act) const;
 
   void dense_forward(const ForwardMeeting &meeting, const SpanPair &pair, const Poll &poll);
+  void bfloat16_forward(const ForwardMeeting &meeting, const SpanPair &pair, const Poll &poll);
   void dilated_forward(const ForwardMeeting &meeting, const SpanPair &pair, const Poll &poll);
   void sparse_forward(const ForwardMeeting &meeting, const SpanPair &pair, const Poll &poll);
   void dense_backward(const BackwardMeeting &meeting, const SpanPair &pair, const Poll &poll);
   void dilated_backward(const BackwardMeeting &meeting, const SpanPair &pair, const Poll &poll);
   void sparse_backward(const BackwardMeeting &meeting, const SpanPair &pair, const Poll &poll);
+  /// Takes the query rows of a pair of spans slice by slice, [begin, end) of the span; what the mask keeps out is left
+  /// out unless `replace` wants every row written. Polls after each.
+  template <class Do> void each_slice(const SpanPair &pair, bool replace, const Poll &poll, const Do &compute) const;
+  kernels::Admission admission_of(const SpanPair &pair) const;
+  kernels::Merge merge_of(bool replace) const;
   const kernels::BlockMask &mask_of(const SpanPair &pair);
   kernels::AttentionBlock block_of(const ForwardMeeting &meeting, const SpanPair &pair) const;
 

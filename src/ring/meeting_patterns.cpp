@@ -18,13 +18,14 @@ void MeetingKernels::dilated_forward(const ForwardMeeting &meeting, const SpanPa
   const AttentionProblem &attention = options_.problem.attention;
   const std::int64_t query_tokens = queries_of(options_.problem, meeting.query_rank).count();
   const std::int64_t key_tokens = keys_of(options_.problem, meeting.key_rank).count();
-  const float *value = meeting.key_value + attention.batch * key_tokens * attention.kv_heads * attention.head_dim;
+  const float *value =
+      meeting.float_key_value() + attention.batch * key_tokens * attention.kv_heads * attention.head_dim;
   for (std::int64_t entry = 0; entry < attention.batch; ++entry) {
     const RowsAt query_rows{entry, query_tokens, pair.first_query, pair.queries.count};
     const RowsAt key_rows{entry, key_tokens, pair.first_key, pair.keys.count};
     kernels::DilatedAttention block;
-    block.query = rows_at<kernels::ConstTensor4>(meeting.query, query_rows, attention.query_heads, attention);
-    block.key = rows_at<kernels::ConstTensor4>(meeting.key_value, key_rows, attention.kv_heads, attention);
+    block.query = rows_at<kernels::ConstTensor4>(meeting.float_query(), query_rows, attention.query_heads, attention);
+    block.key = rows_at<kernels::ConstTensor4>(meeting.float_key_value(), key_rows, attention.kv_heads, attention);
     block.value = rows_at<kernels::ConstTensor4>(value, key_rows, attention.kv_heads, attention);
     block.dilation = dilation_;
     block.causal = attention.mask == problem::Mask::causal;
@@ -108,7 +109,7 @@ void MeetingKernels::sparse_forward(const ForwardMeeting &meeting, const SpanPai
       kernels::packed_elements(1, pair.keys.count, attention.kv_heads, attention.head_dim) / (apart ? 2 : 1);
   for (std::int64_t entry = 0; entry < attention.batch; ++entry) {
     const RowsAt query_rows{entry, query_tokens, pair.first_query, pair.queries.count};
-    block.query = rows_at<kernels::ConstTensor4>(meeting.query, query_rows, attention.query_heads, attention);
+    block.query = rows_at<kernels::ConstTensor4>(meeting.float_query(), query_rows, attention.query_heads, attention);
     block.output = rows_at<kernels::Tensor4>(meeting.output, query_rows, attention.query_heads, attention);
     block.log_sum_exp = row_numbers_at<kernels::Tensor3>(meeting.log_sum_exp, query_rows, attention);
     kernels::block_sparse_attention(space_, block, mask);

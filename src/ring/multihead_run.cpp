@@ -218,6 +218,10 @@ MultiheadShape multihead_shape(const MultiheadOptions &options) {
 }
 
 void validate(const MultiheadOptions &options) {
+  if (options.ring.problem.attention.dtype != problem::DType::float32) {
+    throw InvalidInput("dtype is " + std::string(problem::name(options.ring.problem.attention.dtype)) +
+                       "; a multihead layer computes in float32 only");
+  }
   validate(ring_of(options));
   const schedule::ProcessGrid grid = process_grid(options.ring);
   if (grid.size() != grid.ring) {

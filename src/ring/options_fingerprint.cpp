@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "kernels/attention_low_precision.hpp"
 #include "kernels/packed_key_value.hpp"
 #include "ring/checkpoint_format.hpp"
 #include "ring/checkpointed_run.hpp"
@@ -60,7 +61,7 @@ void add_pattern(Description &description, const schedule::RingProblem &problem)
 
 } // namespace
 
-std::uint64_t options_fingerprint(const RingOptions &options) {
+std::uint64_t options_fingerprint(const RingOptions &options, int threads) {
   const schedule::RingProblem &problem = options.problem;
   const schedule::ProcessGrid grid = process_grid(options);
   Description description;
@@ -84,6 +85,12 @@ std::uint64_t options_fingerprint(const RingOptions &options) {
   description.add("softmax", name(options.softmax));
   description.add("kernel", memory::name(options.kernel));
   description.add("key_tile_tokens", kernels::key_tile_tokens); // of the packed blocks
+  if (problem.pass == schedule::Pass::backward) {
+    description.add("threads", threads);
+  }
+  if (problem.attention.dtype == problem::DType::bfloat16) {
+    description.add("bfloat16", kernels::has_native_bfloat16() ? "native" : "converted");
+  }
   description.add_bits("seed", options.seed);
   description.add("origin_batch", options.origin.batch);
   description.add("origin_query_head", options.origin.query_head);

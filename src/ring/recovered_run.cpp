@@ -4,8 +4,10 @@
 #include <algorithm>
 
 #include "memory/grid_memory.hpp"
+#include "problem/invalid_input.hpp"
 #include "ring/grid_rank.hpp"
 #include "ring/sampling.hpp"
+#include "ring/verification.hpp"
 #include "statistics/summary.hpp"
 
 namespace ringscale::ring {
@@ -16,6 +18,10 @@ namespace {
 RingOptions configured(const RingOptions &options, const memory::MemoryConfiguration &configuration) {
   RingOptions result = options;
   result.kernel = configuration.stores_scores ? memory::KernelKind::materialised : memory::KernelKind::streamed;
+  if (configuration.storage != options.problem.attention.dtype) {
+    result.problem.attention.dtype = configuration.storage;
+    result.kernel = memory::KernelKind::streamed; // the one kernel that reads bfloat16
+  }
   return result;
 }
 
@@ -50,6 +56,8 @@ void join_piece(RingRun &run, const RingRun &piece) {
   run.checked_rows += piece.checked_rows;
   raise_to(run.max_error, piece.max_error);
   raise_to(run.max_lse_error, piece.max_lse_error);
+  raise_to(run.max_stored_error, piece.max_stored_error);
+  raise_to(run.max_stored_lse_error, piece.max_stored_lse_error);
   raise_to(run.max_gradient_error.query, piece.max_gradient_error.query);
   raise_to(run.max_gradient_error.key, piece.max_gradient_error.key);
   raise_to(run.max_gradient_error.value, piece.max_gradient_error.value);
@@ -96,16 +104,34 @@ std::int64_t largest_planned_memory(const RingOptions &options) {
   return most;
 }
 
-RecoveredOptions recover_memory(const RingOptions &options, const memory::Limits &limits) {
+void require_may_lower_precision(const RingOptions &options) {
+  RingOptions streamed = options;
+  streamed.kernel = memory::KernelKind::streamed; // recomputing scores comes first in the chain
+  if (const std::string obstacle = bfloat16_obstacle(streamed); !obstacle.empty()) {
+    throw problem::InvalidInput("the precision cannot be lowered: " + obstacle);
+  }
+}
+
+RecoveredOptions recover_memory(const RingOptions &options, const memory::Limits &limits, bool may_lower_precision) {
+  if (may_lower_precision) {
+    require_may_lower_precision(options);
+  }
   memory::RecoveryNeed need;
   // Every rank of the data level keeps an entry of its own.
   need.batch = options.problem.attention.batch / process_grid(options).data;
-  need.may_lower_precision = false;
+  need.may_lower_precision = may_lower_precision;
+  need.storage_error_cost = [&options](problem::DType storage) {
+    RingOptions stored = ring_share(options, share_of(process_grid(options), options.problem, 0));
+    const double before = ring_error_bound(stored).output;
+    stored.problem.attention.dtype = storage;
+    return ring_error_bound(stored).output - before;
+  };
   need.need_bytes = [&options](const memory::MemoryConfiguration &configuration) {
     return largest_planned_memory(batch_piece(configured(options, configuration), configuration.batch_pieces, 0));
   };
   memory::MemoryConfiguration start;
   start.stores_scores = options.kernel == memory::KernelKind::materialised;
+  start.storage = options.problem.attention.dtype;
   RecoveredOptions recovered;
   recovered.plan = memory::plan_recovery(need, limits, start);
   recovered.options = configured(options, recovered.plan.configuration);

@@ -23,9 +23,15 @@ struct RecoveredOptions {
 };
 
 /// Takes steps of the recovery chain (memory::plan_recovery) until every rank's closed form is within
-/// limits.memory_bytes: scores are recomputed instead of stored, and the batch is split into pieces. The precision is
-/// not lowered: the ring rotates float32 only. Throws memory::OutOfBudget when that is not enough.
-RecoveredOptions recover_memory(const RingOptions &options, const memory::Limits &limits);
+/// limits.memory_bytes: scores are recomputed instead of stored, the batch is split into pieces, and where
+/// `may_lower_precision` allows an error, tensors are stored and sent as bfloat16; that step's error cost is what it
+/// adds to ring_error_bound. Throws memory::OutOfBudget when that is not enough, and InvalidInput when the precision
+/// may be lowered and these options cannot (require_may_lower_precision).
+RecoveredOptions recover_memory(const RingOptions &options, const memory::Limits &limits,
+                                bool may_lower_precision = false);
+
+/// Throws InvalidInput when a run with `options` cannot store its tensors in bfloat16 with the streamed kernel.
+void require_may_lower_precision(const RingOptions &options);
 
 /// A run with what was given up for it, and the pool that its buffers came from.
 struct RecoveredRun {

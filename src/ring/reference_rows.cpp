@@ -7,6 +7,8 @@
 #include <string>
 
 #include "kernels/reference.hpp"
+#include "kernels/rounding.hpp"
+#include "problem/invalid_input.hpp"
 #include "problem/synthetic.hpp"
 #include "ring/rank_data.hpp"
 
@@ -45,6 +47,20 @@ std::vector<Run> consecutive_runs(const std::vector<std::int64_t> &positions) {
   return runs;
 }
 
+kernels::NumberFormat format_of(problem::DType stored) {
+  switch (stored) {
+  case problem::DType::float32:
+    return kernels::NumberFormat::float32;
+  case problem::DType::bfloat16:
+    return kernels::NumberFormat::bfloat16;
+  case problem::DType::float16:
+    return kernels::NumberFormat::float16;
+  default:
+    throw problem::InvalidInput("reference rows are of tensors stored in float32, bfloat16 or float16, not " +
+                                std::string(problem::name(stored)));
+  }
+}
+
 /// Joins the partial of one run over one piece of keys into the rows gathered so far.
 void join(ReferenceRows &rows, const AttentionProblem &attention, const Run &run, const double *output,
           const double *log_sum_exp) {
@@ -74,7 +90,7 @@ void join(ReferenceRows &rows, const AttentionProblem &attention, const Run &run
 
 ReferenceRows reference_rows(const AttentionProblem &attention, std::uint64_t seed,
                              const std::vector<std::int64_t> &positions, std::int64_t piece_tokens,
-                             const TensorOrigin &origin) {
+                             const TensorOrigin &origin, problem::DType stored) {
   ReferenceRows rows;
   rows.row_count = static_cast<std::int64_t>(positions.size());
   const std::int64_t lse_elements = attention.batch * rows.row_count * attention.query_heads;
@@ -83,6 +99,7 @@ ReferenceRows reference_rows(const AttentionProblem &attention, std::uint64_t se
 
   const bool causal = attention.mask == problem::Mask::causal;
   const kernels::ExecutionSpace space;
+  const kernels::NumberFormat format = format_of(stored);
   const std::vector<Run> runs = consecutive_runs(positions);
   std::int64_t longest_run = 0;
   for (const Run &run : runs) {
@@ -99,14 +116,21 @@ ReferenceRows reference_rows(const AttentionProblem &attention, std::uint64_t se
   const auto host_output = Kokkos::create_mirror_view(output);
   const auto host_lse = Kokkos::create_mirror_view(lse);
 
+  const auto fill = [&](const Floats &tensor, problem::Tensor which, const TokenSet &tokens) {
+    fill_tensor(tensor.data(), seed, which, attention, tokens, origin);
+    if (stored != problem::DType::float32) {
+      kernels::round_elements(space, tensor.data(), static_cast<std::int64_t>(tensor.size()), format, tensor.data());
+      space.fence("ringscale::ring: reference inputs rounded");
+    }
+  };
   for (std::int64_t begin = 0; begin < attention.tokens; begin += piece) {
     const std::int64_t count = std::min(piece, attention.tokens - begin);
     const TokenSet keys{{begin, count, 1}, {}};
     if (causal && (runs.empty() || runs.back().position + runs.back().count <= begin)) {
       break; // no row looks this far
     }
-    fill_tensor(key.data(), seed, problem::Tensor::key, attention, keys, origin);
-    fill_tensor(value.data(), seed, problem::Tensor::value, attention, keys, origin);
+    fill(key, problem::Tensor::key, keys);
+    fill(value, problem::Tensor::value, keys);
     const auto tensor4 = [&](const auto *data, std::int64_t tokens, std::int64_t heads) {
       return kernels::ConstTensor4(data, extent(attention.batch), extent(tokens), extent(heads),
                                    extent(attention.head_dim));
@@ -115,8 +139,7 @@ ReferenceRows reference_rows(const AttentionProblem &attention, std::uint64_t se
       if (causal && run.position + run.count <= begin) {
         continue;
       }
-      fill_tensor(query.data(), seed, problem::Tensor::query, attention, TokenSet{{run.position, run.count, 1}, {}},
-                  origin);
+      fill(query, problem::Tensor::query, TokenSet{{run.position, run.count, 1}, {}});
       const kernels::ReferenceTensor4 run_output(output.data(), extent(attention.batch), extent(run.count),
                                                  extent(attention.query_heads), extent(attention.head_dim));
       const kernels::ReferenceTensor3 run_lse(lse.data(), extent(attention.batch), extent(run.count),

@@ -31,9 +31,10 @@ struct ReferenceRows {
 
 /// The rows at `positions` (ascending) of synthetic data from `origin` on, of dense attention over all keys that the
 /// mask admits. Keys and values are made in pieces of `piece_tokens`, so a long sequence is never held whole; pieces
-/// are joined in double precision.
+/// are joined in double precision. `stored` rounds query, key and value to that dtype first (float32, bfloat16 or
+/// float16).
 ReferenceRows reference_rows(const problem::AttentionProblem &attention, std::uint64_t seed,
                              const std::vector<std::int64_t> &positions, std::int64_t piece_tokens = 8192,
-                             const TensorOrigin &origin = {});
+                             const TensorOrigin &origin = {}, problem::DType stored = problem::DType::float32);
 
 } // namespace ringscale::ring

@@ -37,16 +37,40 @@ schedule::ProcessGrid process_grid(const RingOptions &options) {
   return grid;
 }
 
-void require_supported(problem::DType dtype) {
-  if (dtype != problem::DType::float32) {
-    throw InvalidInput("dtype is " + std::string(problem::name(dtype)) + "; the ring runs on float32 only");
+std::string bfloat16_obstacle(const RingOptions &options) {
+  const schedule::RingProblem &problem = options.problem;
+  if (problem.pass == schedule::Pass::backward) {
+    return "pass backward is computed in float32 only";
+  }
+  if (problem.pattern.kind != problem::PatternKind::dense) {
+    return "pattern " + std::string(problem::name(problem.pattern.kind)) + " is computed in float32 only";
+  }
+  if (options.kernel == memory::KernelKind::materialised) {
+    return "kernel materialised is computed in float32 only";
+  }
+  if (problem.layout == schedule::MessageLayout::separate) {
+    return "message layout separate goes with float32 only; use stored_packed or copied";
+  }
+  if (process_grid(options).sequence > 1 && problem.attention.head_dim % 2 != 0) {
+    return "a sequence level (ulysses) exchanges pairs of two-byte elements, so head_dim must be even";
+  }
+  return {};
+}
+
+void require_supported(const RingOptions &options) {
+  const problem::DType dtype = options.problem.attention.dtype;
+  const std::string obstacle = dtype == problem::DType::bfloat16  ? bfloat16_obstacle(options)
+                               : dtype == problem::DType::float32 ? std::string()
+                                                                  : "the ring runs on float32, and forward on bfloat16";
+  if (!obstacle.empty()) {
+    throw InvalidInput("dtype is " + std::string(problem::name(dtype)) + "; " + obstacle);
   }
 }
 
 void validate(const RingOptions &options) {
   const schedule::RingProblem &problem = options.problem;
   validate(process_grid(options), problem);
-  require_supported(problem.attention.dtype);
+  require_supported(options);
   require(options.repetitions >= 1 && options.warmup >= 0, "repetitions must be at least 1 and warmup at least 0");
   if (!(options.deadline_s > 0.0)) {
     throw InvalidInput("deadline is " + std::to_string(options.deadline_s) + " s; it must be greater than 0");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "memory/buffer_pool.hpp"
@@ -59,8 +60,12 @@ struct RingOptions {
 /// The grid of a run: options.grid, or a plain ring of problem.ring_size.
 schedule::ProcessGrid process_grid(const RingOptions &options);
 
-/// Throws InvalidInput when the ring cannot compute on tensors of `dtype`: it rotates float32 blocks only.
-void require_supported(problem::DType dtype);
+/// Why a run with these options cannot store its tensors in bfloat16, whatever their dtype says; empty: it can.
+std::string bfloat16_obstacle(const RingOptions &options);
+
+/// Throws InvalidInput when the ring cannot compute on tensors of the options' dtype: blocks are float32, or bfloat16
+/// where nothing else stands against it.
+void require_supported(const RingOptions &options);
 
 /// Throws InvalidInput naming the first option that is out of range or does not go with the others.
 void validate(const RingOptions &options);

@@ -45,6 +45,7 @@ RingRank::RingRank(const RingOptions &options, std::int64_t rank, Transport &tra
   const AttentionProblem &attention = problem.attention;
   scale_ = static_cast<float>(problem::softmax_scale(attention.head_dim));
   const std::int64_t query = float_bytes * attention.batch * query_tokens_ * attention.query_heads * attention.head_dim;
+  const std::int64_t stored_query = query / float_bytes * problem::storage_bytes(attention.dtype);
   const std::int64_t numbers = float_bytes * attention.batch * query_tokens_ * attention.query_heads;
   const std::int64_t key = float_bytes * attention.batch * key_tokens_ * attention.kv_heads * attention.head_dim;
   const memory::KernelFootprint footprint{kernels::key_tile_tokens, 0};
@@ -79,7 +80,7 @@ RingRank::RingRank(const RingOptions &options, std::int64_t rank, Transport &tra
     kept.moving = schedule::Moving::key_value;
     key_value_ = take(ledger, Purpose::key_value, "key_value", memory::block_payload_bytes(kept, rank, footprint));
   } else {
-    query_ = take(ledger, Purpose::query, "query", query);
+    query_ = take(ledger, Purpose::query, "query", stored_query);
   }
   if (backward()) {
     output_ = take(ledger, Purpose::output, "output", query);
@@ -143,6 +144,8 @@ void RingRank::begin(bool check_payloads) {
 void RingRank::load() {
   if (backward()) {
     load_backward();
+  } else if (stores_bfloat16(options_.problem)) {
+    load_bfloat16_forward();
   } else {
     load_forward();
   }
@@ -238,7 +241,7 @@ void RingRank::write_own_header() {
   header.owner = rank_;
   header.tokens = block_tokens(problem, rank_);
   header.payload_bytes = block_bytes(problem, rank_) - memory::block_header_bytes;
-  header.checksum = checksum(space_, payload(blocks_.front()), header.payload_bytes / float_bytes);
+  header.checksum = block_checksum(blocks_.front(), rank_);
   write_header(blocks_.front().data(), header);
 }
 

@@ -127,8 +127,12 @@ private:
   /// Where the contribution of a meeting goes.
   const Buffer &result_of(const schedule::Meeting &meeting) const;
   float *payload(const Buffer &buffer) const { return buffer.as<float>(memory::block_header_bytes); }
+  /// Of a block stored in bfloat16; results are floats in any case.
+  std::uint16_t *patterns(const Buffer &buffer) const { return buffer.as<std::uint16_t>(memory::block_header_bytes); }
+  std::uint64_t block_checksum(const Buffer &block, std::int64_t owner) const;
 
   void load_forward();
+  void load_bfloat16_forward();
   void load_backward();
   void pack(float *key, float *value, float *packed);
   void write_own_header();

@@ -76,8 +76,8 @@ void RingRank::compute_forward(const schedule::Meeting &meeting, std::int64_t st
     const Buffer &result = result_buffer(meeting.result_buffer);
     forward.query_rank = meeting.owner;
     forward.key_rank = rank_;
-    forward.query = payload(block);
-    forward.key_value = key_value_.as<float>();
+    forward.query = block.data() + memory::block_header_bytes;
+    forward.key_value = key_value_.data();
     forward.output = payload(result);
     forward.log_sum_exp = payload(result) + attention.batch * queries_of(options_.problem, meeting.owner).count() *
                                                 attention.query_heads * attention.head_dim;
@@ -85,8 +85,8 @@ void RingRank::compute_forward(const schedule::Meeting &meeting, std::int64_t st
   } else {
     forward.query_rank = rank_;
     forward.key_rank = meeting.owner;
-    forward.query = query_.as<float>();
-    forward.key_value = payload(block);
+    forward.query = query_.data();
+    forward.key_value = block.data() + memory::block_header_bytes;
     forward.output = output_.as<float>();
     forward.log_sum_exp = partial_.as<float>();
     // The first block writes every row, so that no partial of an earlier repetition is read.

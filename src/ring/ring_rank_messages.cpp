@@ -31,6 +31,23 @@ MessageTag result_tag(const schedule::ResultMessage &message) {
   return tagged(MessageTag::result_block, static_cast<int>(2 * message.lane) + (message.to_owner ? 1 : 0));
 }
 
+/// corrupt_element: the first element becomes `wrong`, which is never padding. swap_halves: the halves change places.
+template <class Element> void strike_elements(Element *data, std::int64_t elements, FaultKind kind, Element wrong) {
+  const Kokkos::View<Element *, kernels::MemorySpace, kernels::Unmanaged> tensors(data,
+                                                                                  static_cast<std::size_t>(elements));
+  if (kind == FaultKind::corrupt_element) {
+    Kokkos::deep_copy(Kokkos::subview(tensors, std::size_t{0}), wrong);
+    return;
+  }
+  const auto half = static_cast<std::size_t>(elements / 2);
+  const Kokkos::View<Element *, kernels::MemorySpace> left("ringscale::fault", half);
+  const auto front = Kokkos::subview(tensors, std::pair<std::size_t, std::size_t>(0, half));
+  const auto back = Kokkos::subview(tensors, std::pair<std::size_t, std::size_t>(half, 2 * half));
+  Kokkos::deep_copy(left, front);
+  Kokkos::deep_copy(front, back);
+  Kokkos::deep_copy(back, left);
+}
+
 } // namespace
 
 void RingRank::start(std::int64_t step) {
@@ -229,8 +246,7 @@ void RingRank::inspect_block(const schedule::Meeting &meeting, std::int64_t step
     complain("met a block of " + std::to_string(header.tokens) + " tokens of the wrong size" + when);
     return;
   }
-  if (check_payloads_ &&
-      checksum(space_, payload(block), payload_bytes / static_cast<std::int64_t>(sizeof(float))) != header.checksum) {
+  if (check_payloads_ && block_checksum(block, header.owner) != header.checksum) {
     complain("checksum of the block of rank " + std::to_string(header.owner) + " is wrong" + when);
   }
 }
@@ -272,21 +288,14 @@ void RingRank::strike_before(std::int64_t step) {
     return; // the other kinds strike elsewhere
   }
   const schedule::Meeting &meeting = plan.meetings.front();
-  const auto elements = static_cast<std::size_t>(block_elements(options_.problem, meeting.owner));
-  const Kokkos::View<float *, kernels::MemorySpace, kernels::Unmanaged> tensors(
-      payload(blocks_[static_cast<std::size_t>(meeting.buffer)]), elements);
-  if (fault.kind == FaultKind::corrupt_element) {
-    // The first element of the block is never padding.
-    Kokkos::deep_copy(Kokkos::subview(tensors, std::size_t{0}), 30.0F);
-    return;
+  const Buffer &block = blocks_[static_cast<std::size_t>(meeting.buffer)];
+  const std::int64_t elements = block_elements(options_.problem, meeting.owner);
+  if (stores_bfloat16(options_.problem)) {
+    constexpr std::uint16_t thirty = 0x41F0; // bfloat16's pattern of 30
+    strike_elements(patterns(block), elements, fault.kind, thirty);
+  } else {
+    strike_elements(payload(block), elements, fault.kind, 30.0F);
   }
-  const std::size_t half = elements / 2;
-  const Kokkos::View<float *, kernels::MemorySpace> left("ringscale::fault", half);
-  const auto front = Kokkos::subview(tensors, std::pair<std::size_t, std::size_t>(0, half));
-  const auto back = Kokkos::subview(tensors, std::pair<std::size_t, std::size_t>(half, 2 * half));
-  Kokkos::deep_copy(left, front);
-  Kokkos::deep_copy(front, back);
-  Kokkos::deep_copy(back, left);
 }
 
 void RingRank::strike_after(std::int64_t step) {

@@ -228,6 +228,10 @@ void judge(const RingOptions &options, bool repetitions_agree, RingRun &run) {
   if (run.verified) {
     over(run.max_error, run.error_bound, "output");
     over(run.max_lse_error, run.lse_error_bound, "log-sum-exp");
+    if (options.problem.attention.dtype != problem::DType::float32) {
+      over(run.max_stored_error, run.stored_error_bound, "output (of the inputs as stored)");
+      over(run.max_stored_lse_error, run.stored_lse_error_bound, "log-sum-exp (of the inputs as stored)");
+    }
     if (run.has_gradients) {
       over(run.max_gradient_error.query, run.gradient_error_bound.query, "query gradient");
       over(run.max_gradient_error.key, run.gradient_error_bound.key, "key gradient");

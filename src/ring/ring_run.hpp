@@ -39,6 +39,11 @@ struct RingRun {
   double error_bound = 0.0;
   double max_lse_error = 0.0;
   double lse_error_bound = 0.0;
+  /// Of a bfloat16 ring: the same against attention of the inputs as stored.
+  double max_stored_error = 0.0;
+  double stored_error_bound = 0.0;
+  double max_stored_lse_error = 0.0;
+  double stored_lse_error_bound = 0.0;
   bool has_gradients = false;
   problem::GradientBound max_gradient_error;   ///< of a backward pass, over all ranks
   problem::GradientBound gradient_error_bound; ///< largest of the ranks' bounds; each rank is held to its own

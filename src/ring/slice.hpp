@@ -21,11 +21,11 @@ inline std::int64_t slice_rows(const problem::AttentionProblem &attention, std::
   return std::max<std::int64_t>(tiles, 1) * kernels::query_tile_tokens;
 }
 
-/// The same for a backward pass, which packs the keys anew for every slice: longer ones, so that this stays a few
-/// percent of the work.
+/// The same for a backward pass, which packs the keys anew for every slice, each head by one thread: longer ones, so
+/// that this stays a few percent of the work; several threads take more rows at once anyway.
 inline std::int64_t backward_slice_rows(const problem::AttentionProblem &attention, std::int64_t key_tokens,
                                         int threads) {
-  constexpr std::int64_t longer = 16;
+  const std::int64_t longer = threads > 1 ? 16 : 32;
   return longer * slice_rows(attention, key_tokens, threads);
 }
 

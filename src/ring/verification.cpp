@@ -6,7 +6,9 @@
 #include <numeric>
 #include <set>
 
+#include "kernels/attention_low_precision.hpp"
 #include "problem/counter_random.hpp"
+#include "ring/block.hpp"
 #include "ring/reference_rows.hpp"
 #include "ring/sampling.hpp"
 #include "ring/slice.hpp"
@@ -69,6 +71,24 @@ Difference compare(kernels::ConstTensor4 tensor, const std::vector<std::int64_t>
   return found;
 }
 
+/// The same of the numbers [batch, rows, heads] that rows have.
+Difference compare(kernels::ConstTensor3 numbers, const std::vector<std::int64_t> &rows, const RowNumbers &reference,
+                   double bound) {
+  const auto host = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), numbers);
+  Difference found;
+  std::size_t place = 0;
+  for (std::size_t batch = 0; batch < host.extent(0); ++batch) {
+    for (const std::int64_t row : rows) {
+      for (std::size_t head = 0; head < host.extent(2); ++head) {
+        const double error = difference(host(batch, row, head), reference[place++]);
+        raise_to(found.largest, error);
+        found.wrong += !(error <= bound) ? 1 : 0;
+      }
+    }
+  }
+  return found;
+}
+
 } // namespace
 
 std::vector<std::int64_t> rows_to_check(const RingOptions &options, std::int64_t rank, const TokenSet &tokens) {
@@ -97,41 +117,56 @@ problem::ErrorBound ring_error_bound(const RingOptions &options) {
                                         problem::synthetic_magnitude(attention.head_dim));
 }
 
+problem::ErrorBound stored_error_bound(const RingOptions &options) {
+  const AttentionProblem &attention = options.problem.attention;
+  problem::DataMagnitude magnitude = problem::synthetic_magnitude(attention.head_dim);
+  const double growth = 1.0 + problem::unit_roundoff(attention.dtype); // rounding may have lengthened them
+  magnitude.max_value *= growth;
+  magnitude.max_query_norm *= growth;
+  magnitude.max_key_norm *= growth;
+  problem::Roundings roundings;
+  roundings.weights = stores_bfloat16(options.problem) && kernels::has_native_bfloat16() ? problem::DType::bfloat16
+                                                                                         : problem::DType::float32;
+  return problem::attention_error_bound(roundings, attention.tokens * most_multiplicity(options.problem),
+                                        attention.head_dim, span_pairs(options.problem), magnitude);
+}
+
 RowCheck check_rows(const RingOptions &options, std::int64_t rank, const TokenSet &queries,
                     kernels::ConstTensor4 output, kernels::ConstTensor3 log_sum_exp) {
   const RingProblem &problem = options.problem;
   const AttentionProblem &attention = problem.attention;
   const std::vector<std::int64_t> rows = rows_to_check(options, rank, queries);
   const std::vector<std::int64_t> positions = positions_of(queries, rows);
-  std::vector<double> outputs;
-  RowNumbers log_sum_exps;
-  if (problem.pattern.kind == problem::PatternKind::dense) {
-    ReferenceRows reference = reference_rows(attention, options.seed, positions, 8192, options.origin);
-    outputs = std::move(reference.outputs);
-    log_sum_exps = std::move(reference.log_sum_exps);
-  } else {
-    LayerReference(options, false).forward(positions, outputs, log_sum_exps);
-  }
-  const problem::ErrorBound bound = ring_error_bound(options);
   RowCheck check;
   check.checked_rows = static_cast<std::int64_t>(rows.size()) * attention.batch;
   check.all_rows = static_cast<std::int64_t>(rows.size()) == queries.count();
-  const Difference found = compare(output, rows, outputs, bound.output);
-  check.max_error = found.largest;
-  check.wrong_elements = found.wrong;
-  if (options.softmax == SoftmaxRule::per_chunk || log_sum_exp.size() == 0) {
-    return check;
-  }
-  const auto host_lse = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), log_sum_exp);
-  std::size_t place = 0;
-  for (std::int64_t batch = 0; batch < attention.batch; ++batch) {
-    for (const std::int64_t row : rows) {
-      for (std::int64_t head = 0; head < attention.query_heads; ++head) {
-        const double error = difference(host_lse(batch, row, head), log_sum_exps[place++]);
-        raise_to(check.max_lse_error, error);
-        check.wrong_elements += !(error <= bound.log_sum_exp) ? 1 : 0;
-      }
+  const bool has_lse = options.softmax != SoftmaxRule::per_chunk && log_sum_exp.size() > 0;
+  const auto compare_all = [&](const std::vector<double> &outputs, const RowNumbers &log_sum_exps,
+                               const problem::ErrorBound &bound, double &max_error, double &max_lse_error) {
+    const Difference found = compare(output, rows, outputs, bound.output);
+    max_error = found.largest;
+    check.wrong_elements += found.wrong;
+    if (has_lse) {
+      const Difference of_lse = compare(log_sum_exp, rows, log_sum_exps, bound.log_sum_exp);
+      max_lse_error = of_lse.largest;
+      check.wrong_elements += of_lse.wrong;
     }
+  };
+  if (problem.pattern.kind == problem::PatternKind::dense) {
+    const ReferenceRows reference = reference_rows(attention, options.seed, positions, 8192, options.origin);
+    compare_all(reference.outputs, reference.log_sum_exps, ring_error_bound(options), check.max_error,
+                check.max_lse_error);
+  } else {
+    std::vector<double> outputs;
+    RowNumbers log_sum_exps;
+    LayerReference(options, false).forward(positions, outputs, log_sum_exps);
+    compare_all(outputs, log_sum_exps, ring_error_bound(options), check.max_error, check.max_lse_error);
+  }
+  if (stores_bfloat16(problem)) {
+    const ReferenceRows stored =
+        reference_rows(attention, options.seed, positions, 8192, options.origin, attention.dtype);
+    compare_all(stored.outputs, stored.log_sum_exps, stored_error_bound(options), check.max_stored_error,
+                check.max_stored_lse_error);
   }
   return check;
 }
@@ -163,7 +198,9 @@ GradientCheck check_gradients(const RingOptions &options, std::int64_t rank, con
                      problem::unit_roundoff(problem::DType::float32) * magnitude.output_dot;
   const std::int64_t repeats = most_multiplicity(problem);
   // Every pair of spans adds a sum, and so does every slice of query rows.
-  const std::int64_t slices = queries_of(problem, 0).count() / backward_slice_rows(attention, keys.first.count, 1) + 1;
+  const int threads = kernels::ExecutionSpace().concurrency();
+  const std::int64_t slices =
+      queries_of(problem, 0).count() / backward_slice_rows(attention, keys.first.count, threads) + 1;
   GradientCheck check;
   check.bound = problem::gradient_error_bound(attention.dtype, attention.tokens * repeats,
                                               attention.tokens * repeats * (attention.query_heads / attention.kv_heads),

@@ -26,14 +26,23 @@ struct RowCheck {
   bool all_rows = false;
   double max_error = 0.0;     ///< NaN when the output holds one
   double max_lse_error = 0.0; ///< 0 when the softmax rule has no log-sum-exp to compare
-  std::int64_t wrong_elements = 0;
+  /// The same against attention of the inputs as stored, rounded to bfloat16: what is left is the ring's own doing. 0
+  /// where inputs are stored as they are.
+  double max_stored_error = 0.0;
+  double max_stored_lse_error = 0.0;
+  std::int64_t wrong_elements = 0; ///< beyond their bound in any of these comparisons
 };
 
 /// Largest errors that rounding explains for these options (problem::attention_error_bound, merged span by span).
 problem::ErrorBound ring_error_bound(const RingOptions &options);
 
+/// The same against attention of the inputs as stored; tight enough to see what a bfloat16 ring does wrong, which
+/// rounded inputs would hide.
+problem::ErrorBound stored_error_bound(const RingOptions &options);
+
 /// Compares `output` and `log_sum_exp`, one rank's buffers, with attention in double precision over all keys, which
-/// are made anew from the seed and never taken from a message. The per_chunk rule defines no log-sum-exp; only its
+/// are made anew from the seed and never taken from a message; bfloat16 rings also with attention of the rounded
+/// inputs. The per_chunk rule defines no log-sum-exp; only its
 /// output is compared. options.problem is the ring's share of the layer.
 /// `queries` are the tokens of the tensors' rows; an empty log_sum_exp is not compared. `rank` only chooses the sample.
 RowCheck check_rows(const RingOptions &options, std::int64_t rank, const problem::TokenSet &queries,

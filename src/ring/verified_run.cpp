@@ -119,6 +119,9 @@ void verify_forward(const Communicator &communicator, const RingOptions &options
   const problem::ErrorBound bound = ring_error_bound(ring);
   run.error_bound = bound.output;
   run.lse_error_bound = bound.log_sum_exp;
+  const problem::ErrorBound stored_bound = stored_error_bound(ring);
+  run.stored_error_bound = stored_bound.output;
+  run.stored_lse_error_bound = stored_bound.log_sum_exp;
   if (!options.verify) {
     return;
   }
@@ -130,15 +133,19 @@ void verify_forward(const Communicator &communicator, const RingOptions &options
     const RowCheck exchanged =
         check_rows(own, communicator.rank(), own_tokens(own, share, true), rank.own_output(), {});
     raise_to(check.max_error, exchanged.max_error);
+    raise_to(check.max_stored_error, exchanged.max_stored_error);
     check.wrong_elements += exchanged.wrong_elements;
     check.checked_rows += exchanged.checked_rows;
     check.all_rows = check.all_rows && exchanged.all_rows;
   }
-  const std::array<double, 2> mine{check.max_error, check.max_lse_error};
+  const std::array<double, 4> mine{check.max_error, check.max_lse_error, check.max_stored_error,
+                                   check.max_stored_lse_error};
   const std::vector<double> all = communicator.all_gather(mine);
   for (std::size_t place = 0; place < all.size(); place += mine.size()) {
     raise_to(run.max_error, all[place]);
     raise_to(run.max_lse_error, all[place + 1]);
+    raise_to(run.max_stored_error, all[place + 2]);
+    raise_to(run.max_stored_lse_error, all[place + 3]);
   }
   gather_checks(communicator, check.checked_rows, check.all_rows, check.wrong_elements, run);
 }

@@ -68,11 +68,6 @@ void read_shape(const ObjectReader &reader, schedule::RingProblem &problem) {
 }
 
 void read_measured(const ObjectReader &reader, ring::RingOptions &options) {
-  try {
-    ring::require_supported(options.problem.attention.dtype);
-  } catch (const InvalidInput &error) {
-    throw InvalidInput(reader.where("dtype") + ": " + error.what());
-  }
   options.softmax = word(reader, "softmax", "online", ring::parse_softmax);
   options.kernel = word(reader, "kernel", "streamed", memory::parse_kernel);
   options.warmup = static_cast<int>(reader.integer_or("warmup", 1, 0, most_repetitions));
@@ -85,6 +80,11 @@ void read_measured(const ObjectReader &reader, ring::RingOptions &options) {
     reader.refuse("progress", "is '" + progress + "'; it must be polled or unpolled");
   }
   options.poll_progress = progress == "polled";
+  try {
+    ring::require_supported(options);
+  } catch (const InvalidInput &error) {
+    throw InvalidInput(reader.where("dtype") + ": " + error.what());
+  }
 }
 
 void read_merge_error(const ObjectReader &reader, ring::MergeErrorOptions &options) {

@@ -89,6 +89,12 @@ Json ring_row(const std::string &point, const ring::RingOptions &options, const 
   row["error_bound"] = run.verified ? finite_or_null(run.error_bound) : Json(nullptr);
   row["max_lse_error"] = run.verified ? finite_or_null(run.max_lse_error) : Json(nullptr);
   row["lse_error_bound"] = run.verified ? finite_or_null(run.lse_error_bound) : Json(nullptr);
+  if (attention.dtype != problem::DType::float32) {
+    row["max_stored_error"] = run.verified ? finite_or_null(run.max_stored_error) : Json(nullptr);
+    row["stored_error_bound"] = run.verified ? finite_or_null(run.stored_error_bound) : Json(nullptr);
+    row["max_stored_lse_error"] = run.verified ? finite_or_null(run.max_stored_lse_error) : Json(nullptr);
+    row["stored_lse_error_bound"] = run.verified ? finite_or_null(run.stored_lse_error_bound) : Json(nullptr);
+  }
   if (run.has_gradients) {
     row["max_gradient_error"] = by_tensor(run.max_gradient_error, run.verified);
     row["gradient_error_bound"] = by_tensor(run.gradient_error_bound, run.verified);

@@ -89,6 +89,7 @@ void add_recovery_fields(Json &row, const ring::RecoveredRun &run) {
     step["bytes_after"] = taken.bytes_after;
     step["error_cost"] = finite_or_null(taken.error_cost);
     step["batch_pieces"] = taken.after.batch_pieces;
+    step["dtype"] = problem::name(taken.after.storage);
     row["recovery"].push_back(step);
   }
   Json pool = Json::object();

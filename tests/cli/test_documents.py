@@ -66,6 +66,37 @@ class Documents(CommandLineTest):
                 self.assertEqual(document["verdict"], "invalid")
                 self.assertTrue(document["reasons"])
 
+    def test_a_ring_in_bfloat16_says_so(self):
+        exact = self.document(RING, ranks=2)["rows"][0]
+        row = self.document([*RING, "--dtype", "bfloat16"], ranks=2)["rows"][0]
+        self.assertEqual((row["dtype"], row["verdict"]), ("bfloat16", "valid"))
+        self.assertEqual(row["hop_bytes"] - 64, (exact["hop_bytes"] - 64) // 2)
+        self.assertTrue(exact["error_bound"] < row["max_error"] <= row["error_bound"], row["max_error"])
+        self.assertLessEqual(row["max_stored_error"], row["stored_error_bound"])
+        self.assertLess(row["stored_error_bound"], row["error_bound"])
+        self.assertNotIn("max_stored_error", exact)
+
+    def test_precision_is_lowered_where_allowed_and_never_silently(self):
+        ring = ["ring", "--tokens", "2048", "--query-heads", "4", "--head-dim", "64"]
+        exact = self.document(ring, ranks=2)["rows"][0]
+        limit = ["--memory-limit", str(int(exact["memory_peak_bytes"] * 0.7))]
+        document = self.document([*ring, *limit, "--allow-lower-precision"], ranks=2)
+        row = document["rows"][0]
+        self.assertEqual((document["config"]["dtype"], row["dtype"], row["verdict"]), ("float32", "bfloat16", "valid"))
+        (step,) = row["recovery"]
+        self.assertEqual((step["action"], step["dtype"]), ("lower_precision", "bfloat16"))
+        self.assertEqual((step["bytes_before"], step["bytes_after"]), (exact["memory_peak_bytes"], row["memory_peak_bytes"]))
+        self.assertAlmostEqual(exact["error_bound"] + step["error_cost"], row["error_bound"])
+        refused = run([*ring, *limit], ranks=2)
+        self.assertEqual(refused.returncode, 2, refused.stderr)
+        self.assertIn("lower_precision was not allowed", refused.stderr)
+
+    def test_the_row_has_what_ran_and_the_configuration_what_was_asked_for(self):
+        stored = ["ring", "--tokens", "2048", "--query-heads", "4", "--head-dim", "64", "--kernel", "materialised"]
+        document = self.document([*stored, "--memory-limit", "8MiB"], ranks=2)
+        self.assertEqual((document["config"]["kernel"], document["rows"][0]["kernel"]), ("materialised", "streamed"))
+        self.assertEqual([step["action"] for step in document["rows"][0]["recovery"]], ["recompute_instead_of_store"])
+
     def test_attention(self):
         document = self.document(["attention", "--tokens", "257", "--query-heads", "2", "--head-dim", "64", "--benchmark"])
         row = document["rows"][0]

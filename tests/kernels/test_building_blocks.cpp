@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "attention_case.hpp"
+#include "kernels/attention_low_precision.hpp"
 #include "kernels/fma_peak.hpp"
 #include "kernels/tile/select_tile.hpp"
 #include "kernels/work.hpp"
@@ -230,6 +231,11 @@ TEST(Work, CountsUsefulFlopAndCompulsoryBytes) {
   EXPECT_EQ(merge.read_bytes, 2 * 4.0 * 2 * 100 * 4 * 9);
   EXPECT_EQ(merge.written_bytes, 4.0 * 2 * 100 * 4 * 9);
   EXPECT_GT(attention_workspace_bytes(128), attention_workspace_bytes(64));
+  for (const NumberFormat format : {NumberFormat::bfloat16, NumberFormat::float16}) {
+    EXPECT_GT(attention_low_precision_workspace_bytes(format, 128),
+              attention_low_precision_workspace_bytes(format, 64));
+  }
+  EXPECT_THROW(attention_low_precision_workspace_bytes(NumberFormat::float32, 64), std::invalid_argument);
 }
 
 TEST(FmaPeak, IsFiniteAndAboveAnythingThatDoesNotCompute) {

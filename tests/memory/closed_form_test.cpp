@@ -111,13 +111,50 @@ TEST(ClosedForm, CountsRealBytesOfNarrowElements) {
     problem.attention.dtype = dtype;
     const MemoryByPurpose narrow = closed_form(problem, 0, {64, 10}, KernelKind::materialised);
     EXPECT_EQ(narrow[Purpose::query] * share, full[Purpose::query]);
-    EXPECT_EQ(narrow[Purpose::output] * share, full[Purpose::output]);
     EXPECT_EQ((narrow[Purpose::key_value] - block_header_bytes) * share, full[Purpose::key_value] - block_header_bytes);
-    // Log-sum-exps and scores stay float32, and scratch is the kernel's own affair.
+    // Partial outputs, log-sum-exps and scores stay float32, and scratch is the kernel's own affair.
+    EXPECT_EQ(narrow[Purpose::output], full[Purpose::output]);
     EXPECT_EQ(narrow[Purpose::partial], full[Purpose::partial]);
     EXPECT_EQ(narrow[Purpose::scores], full[Purpose::scores]);
     EXPECT_EQ(narrow[Purpose::workspace], full[Purpose::workspace]);
   }
+}
+
+TEST(ClosedForm, TwoByteKeysOfAnOddHeadDimAreEvenAndResultsStayFloat32) {
+  RingProblem problem;
+  problem.attention.tokens = 128;
+  problem.attention.query_heads = 2;
+  problem.attention.kv_heads = 1;
+  problem.attention.head_dim = 5;
+  problem.attention.dtype = problem::DType::bfloat16;
+  problem.ring_size = 2;
+  const problem::TokenSet keys{{0, 64, 1}, {}};
+  EXPECT_EQ(packed_bytes(problem.attention, keys, {64, 0}), 2 * 64 * (6 + 5));
+  problem.moving = schedule::Moving::query;
+  EXPECT_EQ(block_payload_bytes(problem, 0, {64, 0}), 2 * 64 * 2 * 5);
+  EXPECT_EQ(result_payload_bytes(problem, 0), 4 * 64 * 2 * 5 + 4 * 64 * 2);
+  problem.attention.dtype = problem::DType::float32;
+  EXPECT_EQ(packed_bytes(problem.attention, keys, {64, 0}), 4 * 64 * (5 + 5));
+}
+
+TEST(ClosedForm, WideningHalfBlocksBackwardWouldSaveNothing) {
+  RingProblem problem;
+  problem.attention.tokens = 1024;
+  problem.ring_size = 4;
+  problem.pass = schedule::Pass::backward;
+  const std::int64_t key_elements =
+      problem.attention.batch * 256 * problem.attention.kv_heads * problem.attention.head_dim;
+  const std::int64_t full = block_payload_bytes(problem, 0, {64, 0});
+  const std::int64_t result = result_payload_bytes(problem, 0);
+  EXPECT_EQ(full, 8 * key_elements);
+  EXPECT_EQ(result, 8 * key_elements);
+  // The rank's own block, one that arrives, and three results under way.
+  EXPECT_EQ(closed_form(problem, 0, {64, 0}, KernelKind::streamed)[Purpose::communication],
+            block_header_bytes + full + 3 * (block_header_bytes + result));
+  problem.attention.dtype = problem::DType::bfloat16;
+  const std::int64_t half = block_payload_bytes(problem, 0, {64, 0});
+  EXPECT_EQ(2 * half + full, 2 * full) << "two halves and their widened copy are two whole blocks";
+  EXPECT_EQ(4 * (half + result), 3 * (full + result)) << "a quarter of what travels would go";
 }
 
 TEST(ClosedForm, RefusesBadProblems) {

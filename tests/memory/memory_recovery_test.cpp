@@ -134,7 +134,7 @@ TEST(RingRecoveryNeed, StatesTheErrorBoundOfTheStorage) {
   const problem::DataMagnitude magnitude = problem::synthetic_magnitude(64);
   const RecoveryNeed need = ring_recovery_need(problem, {}, 0, magnitude);
   const auto bound = [&](problem::DType storage) {
-    return problem::attention_error_bound({storage, problem::DType::float32, storage}, 4096, 64, 4, magnitude).output;
+    return problem::attention_error_bound(storage, 4096, 64, 4, magnitude).output;
   };
   const double cost = need.storage_error_cost(problem::DType::bfloat16);
   EXPECT_EQ(cost, bound(problem::DType::bfloat16) - bound(problem::DType::float32));

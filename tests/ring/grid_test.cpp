@@ -58,6 +58,28 @@ TEST(Grid, EachLevelAloneAndTogetherGivesTheReferencesResult) {
   }
 }
 
+TEST(Grid, Bfloat16OnEveryLevelTravelsInTwoBytes) {
+  for (const ProcessGrid grid : {ProcessGrid{2, 1, 2, 1}, ProcessGrid{1, 2, 2, 1}, ProcessGrid{1, 1, 1, 4},
+                                 ProcessGrid{1, 1, 2, 2}, ProcessGrid{1, 2, 1, 2}}) {
+    on_first_ranks(static_cast<int>(grid.size()), [&](Communicator &ranks) {
+      for (const schedule::Moving moving : {schedule::Moving::key_value, schedule::Moving::query}) {
+        RingOptions options = grid_options(grid, Placement::zigzag);
+        options.problem.moving = moving;
+        options.problem.attention.tokens = 48; // equal shares of every level
+        const RingRun full = run_ring(ranks, options);
+        options.problem.attention.dtype = problem::DType::bfloat16;
+        const RingRun half = run_ring(ranks, options);
+        EXPECT_TRUE(half.valid) << label(grid) << (half.reasons.empty() ? "" : ": " + half.reasons.front());
+        EXPECT_GT(half.max_error, full.error_bound) << label(grid);
+        if (grid.sequence > 1) {
+          // Query, key and value halve, the output does not: with half as many key heads, (1 + 1/2 + 1/2) of 3 parts.
+          EXPECT_EQ(3 * half.exchanged_bytes, 2 * full.exchanged_bytes) << label(grid);
+        }
+      }
+    });
+  }
+}
+
 TEST(Grid, DilatedHeadsKeepTheirPhasesWhenDivided) {
   for (const auto convention : {problem::DilationConvention::split, problem::DilationConvention::longnet,
                                 problem::DilationConvention::longnet_blocked}) {

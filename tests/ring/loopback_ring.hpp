@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -118,6 +119,23 @@ inline RingOptions small_options(std::int64_t ring_size, std::int64_t tokens, sc
   options.repetitions = 1;
   options.deadline_s = 60.0;
   return options;
+}
+
+/// Schedules that a ring of `ring_size` can have, double rings of all inner sizes among them.
+inline void for_every_schedule(RingOptions options, const std::function<void(const RingOptions &)> &act) {
+  const std::int64_t ring_size = options.problem.ring_size;
+  for (const schedule::Schedule one :
+       {schedule::Schedule::ring, schedule::Schedule::bidirectional_ring, schedule::Schedule::all_gather}) {
+    options.problem.schedule = one;
+    act(options);
+  }
+  options.problem.schedule = schedule::Schedule::double_ring;
+  for (std::int64_t inner = 1; inner <= ring_size; ++inner) {
+    if (ring_size % inner == 0) {
+      options.problem.inner_ring_size = inner;
+      act(options);
+    }
+  }
 }
 
 inline constexpr schedule::Placement every_placement[] = {schedule::Placement::contiguous, schedule::Placement::zigzag,

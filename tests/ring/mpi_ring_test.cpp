@@ -169,7 +169,7 @@ TEST(MpiRing, RefusesBadOptionsOnEveryRank) {
     options.repetitions = 0;
     EXPECT_THROW(run_ring(ring, options), problem::InvalidInput);
     options.repetitions = 1;
-    options.problem.attention.dtype = problem::DType::bfloat16;
+    options.problem.attention.dtype = problem::DType::float16;
     EXPECT_THROW(run_ring(ring, options), problem::InvalidInput);
     options.problem.attention.dtype = problem::DType::float32;
     options.problem.attention.tokens = 1;

@@ -20,7 +20,7 @@ RingOptions plain() { return small_options(4, 64, schedule::Placement::contiguou
 std::uint64_t fingerprint_with(const Change &change) {
   RingOptions options = plain();
   change(options);
-  return options_fingerprint(options);
+  return options_fingerprint(options, 1);
 }
 
 TEST(OptionsFingerprint, ChangesWithEverythingThatBytesDependOn) {
@@ -90,7 +90,7 @@ TEST(OptionsFingerprint, ChangesWithEverythingThatBytesDependOn) {
 }
 
 TEST(OptionsFingerprint, IsTheSameHoweverMessagesTravel) {
-  const std::uint64_t same = options_fingerprint(plain());
+  const std::uint64_t same = options_fingerprint(plain(), 1);
   const std::vector<Change> changes{[](RingOptions &o) { o.exchange = Exchange::one_sided; },
                                     [](RingOptions &o) { o.gathering = Gathering::blocking; },
                                     [](RingOptions &o) { o.stage_on_host = true; },
@@ -101,6 +101,13 @@ TEST(OptionsFingerprint, IsTheSameHoweverMessagesTravel) {
   for (std::size_t index = 0; index < changes.size(); ++index) {
     EXPECT_EQ(fingerprint_with(changes[index]), same) << "change " << index;
   }
+}
+
+TEST(OptionsFingerprint, ChangesWithTheThreadsOfABackwardPassOnly) {
+  RingOptions options = plain();
+  EXPECT_EQ(options_fingerprint(options, 1), options_fingerprint(options, 2));
+  options.problem.pass = schedule::Pass::backward;
+  EXPECT_NE(options_fingerprint(options, 1), options_fingerprint(options, 2));
 }
 
 TEST(StepsOfInterval, AreWholeAndWithinThePlan) {

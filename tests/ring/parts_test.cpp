@@ -10,6 +10,7 @@
 #include "problem/invalid_input.hpp"
 #include "ring/checksum.hpp"
 #include "ring/reference_rows.hpp"
+#include "ring/slice.hpp"
 #include "tests/ring/loopback_ring.hpp"
 
 namespace ringscale::ring {
@@ -20,6 +21,19 @@ using schedule::Placement;
 
 std::uint64_t checksum_of(const std::vector<float> &values) {
   return checksum(kernels::ExecutionSpace(), values.data(), static_cast<std::int64_t>(values.size()));
+}
+
+TEST(Slices, AreWholeTilesAndLongerBackward) {
+  problem::AttentionProblem attention;
+  for (const std::int64_t keys : {0, 1, 100, 4096, 1 << 20}) {
+    for (const int threads : {1, 2, 8}) {
+      const std::int64_t rows = slice_rows(attention, keys, threads);
+      EXPECT_GE(rows, kernels::query_tile_tokens);
+      EXPECT_EQ(rows % kernels::query_tile_tokens, 0);
+      EXPECT_GE(rows, slice_rows(attention, keys, 1));
+      EXPECT_EQ(backward_slice_rows(attention, keys, threads), (threads == 1 ? 32 : 16) * rows);
+    }
+  }
 }
 
 TEST(Checksum, SeesAChangedAMovedAndASwappedElement) {

@@ -129,20 +129,6 @@ void expect_same_bits_from_every_state(const RingOptions &options) {
   }
 }
 
-void for_every_schedule(RingOptions options, const std::function<void(const RingOptions &)> &act) {
-  for (const Schedule schedule : {Schedule::ring, Schedule::bidirectional_ring, Schedule::all_gather}) {
-    options.problem.schedule = schedule;
-    act(options);
-  }
-  options.problem.schedule = Schedule::double_ring;
-  for (std::int64_t inner = 1; inner <= options.problem.ring_size; ++inner) {
-    if (options.problem.ring_size % inner == 0) {
-      options.problem.inner_ring_size = inner;
-      act(options);
-    }
-  }
-}
-
 TEST(RankState, EveryScheduleMovingAndPassGoesOnWithTheSameBits) {
   for (const std::int64_t ring_size : {1, 2, 3, 4, 5, 6}) {
     for (const Moving moving : {Moving::key_value, Moving::query}) {
@@ -153,6 +139,15 @@ TEST(RankState, EveryScheduleMovingAndPassGoesOnWithTheSameBits) {
         for_every_schedule(options, expect_same_bits_from_every_state);
       }
     }
+  }
+}
+
+TEST(RankState, Bfloat16RingsGoOnWithTheSameBits) {
+  for (const Moving moving : {Moving::key_value, Moving::query}) {
+    RingOptions options = small_options(4, 29, Placement::zigzag, Mask::causal);
+    options.problem.attention.dtype = problem::DType::bfloat16;
+    options.problem.moving = moving;
+    for_every_schedule(options, expect_same_bits_from_every_state);
   }
 }
 

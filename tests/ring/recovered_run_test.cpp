@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "problem/invalid_input.hpp"
 #include "ring/recovered_run.hpp"
 #include "tests/ring/loopback_ring.hpp"
 #include "tests/ring/mpi_main.hpp"
@@ -82,6 +83,60 @@ TEST(RecoveredRun, GradientsOfPiecesAreRight) {
     EXPECT_TRUE(split.run.valid) << (split.run.reasons.empty() ? "" : split.run.reasons.front());
     EXPECT_TRUE(split.run.has_gradients && split.run.all_rows_checked);
     EXPECT_EQ(split.plan.configuration.batch_pieces, 5);
+  });
+}
+
+TEST(RecoveredRun, LowersThePrecisionLastAndOnlyWhereAllowed) {
+  on_first_ranks(3, [](Communicator &ring) {
+    RingOptions options = batch_options(3);
+    options.problem.attention.batch = 2;
+    RingOptions one = options;
+    one.problem.attention.batch = 1;
+    const std::int64_t split = largest_planned_memory(one);
+    one.problem.attention.dtype = problem::DType::bfloat16;
+    const std::int64_t lowered = largest_planned_memory(one);
+    ASSERT_LT(lowered, split);
+    EXPECT_THROW((void)recover_memory(options, limit_of(lowered)), memory::OutOfBudget) << "nobody allowed an error";
+
+    const RecoveredOptions recovered = recover_memory(options, limit_of(lowered), true);
+    const RecoveredRun result = run_recovered(ring, options, recovered, limit_of(lowered));
+    EXPECT_TRUE(result.run.valid) << (result.run.reasons.empty() ? "" : result.run.reasons.front());
+    ASSERT_EQ(result.plan.steps.size(), 2U);
+    EXPECT_EQ(result.plan.steps[0].action, RecoveryAction::split_batch);
+    EXPECT_EQ(result.plan.steps[0].error_cost, 0.0);
+    EXPECT_EQ(result.plan.steps[1].action, RecoveryAction::lower_precision);
+    EXPECT_EQ(result.plan.steps[1].bytes_before, split);
+    EXPECT_EQ(result.plan.steps[1].bytes_after, lowered);
+    EXPECT_EQ(result.plan.steps[1].after.storage, problem::DType::bfloat16);
+    EXPECT_EQ(recovered.options.problem.attention.dtype, problem::DType::bfloat16);
+    EXPECT_LE(result.run.memory_peak_bytes, lowered);
+
+    // The row's bound is that of float32 and what the step says it costs; the errors are of bfloat16.
+    const RecoveredRun exact = run_within(ring, options, {});
+    EXPECT_DOUBLE_EQ(result.run.error_bound, exact.run.error_bound + result.plan.error_cost);
+    EXPECT_GT(result.run.max_error, exact.run.error_bound);
+    EXPECT_LE(result.run.max_error, result.run.error_bound);
+
+    const RecoveredOptions roomy = recover_memory(options, limit_of(split), true);
+    EXPECT_EQ(roomy.options.problem.attention.dtype, problem::DType::float32) << "taken before it had to be";
+    options.problem.pass = schedule::Pass::backward;
+    EXPECT_THROW((void)recover_memory(options, limit_of(lowered), true), problem::InvalidInput);
+  });
+}
+
+TEST(RecoveredRun, MessagesOfALoweredRunHaveHalfTheBytes) {
+  on_first_ranks(4, [](Communicator &ring) {
+    RingOptions options = small_options(4, 512, schedule::Placement::contiguous, problem::Mask::none);
+    const RingRun full = run_ring(ring, options);
+    options.problem.attention.dtype = problem::DType::bfloat16;
+    const RingRun half = run_ring(ring, options);
+    EXPECT_TRUE(full.valid && half.valid);
+    ASSERT_GT(full.transport.messages_sent, 0);
+    ASSERT_EQ(half.transport.messages_sent, full.transport.messages_sent);
+    const std::int64_t headers = memory::block_header_bytes * full.transport.messages_sent;
+    EXPECT_EQ(2 * (half.transport.bytes_sent - headers), full.transport.bytes_sent - headers);
+    EXPECT_EQ(2 * (half.hop_bytes - memory::block_header_bytes), full.hop_bytes - memory::block_header_bytes);
+    EXPECT_EQ(half.memory_peak_bytes, half.memory_closed_form_bytes);
   });
 }
 

@@ -3,8 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <functional>
-
 #include "problem/invalid_input.hpp"
 #include "tests/ring/loopback_ring.hpp"
 
@@ -48,22 +46,6 @@ void expect_right(RingOptions options) {
       EXPECT_TRUE(check.all_rows) << where;
       EXPECT_EQ(check.wrong_elements, 0) << where << " rank " << rank << " errors " << check.max_error.query << " "
                                          << check.max_error.key << " " << check.max_error.value;
-    }
-  }
-}
-
-/// Schedules that a ring of `ring_size` can have, double rings of all inner sizes among them.
-void for_every_schedule(RingOptions options, const std::function<void(const RingOptions &)> &act) {
-  const std::int64_t ring_size = options.problem.ring_size;
-  for (const Schedule schedule : {Schedule::ring, Schedule::bidirectional_ring, Schedule::all_gather}) {
-    options.problem.schedule = schedule;
-    act(options);
-  }
-  options.problem.schedule = Schedule::double_ring;
-  for (std::int64_t inner = 1; inner <= ring_size; ++inner) {
-    if (ring_size % inner == 0) {
-      options.problem.inner_ring_size = inner;
-      act(options);
     }
   }
 }

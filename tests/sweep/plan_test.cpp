@@ -140,8 +140,10 @@ TEST(Expand, RefusesBadGrids) {
   expect_grid_refused(R"("kind":"measured","tokens":8,"ring_size":1,"placement":"diagonal")",
                       {"$.grids[0].placement", "contiguous, zigzag"});
   expect_grid_refused(R"("kind":"measured","tokens":8,"ring_size":1,"query_heads":8,"kv_heads":3)", {"multiple"});
-  expect_grid_refused(R"("kind":"measured","tokens":8,"ring_size":1,"dtype":"bfloat16")",
-                      {"$.grids[0].dtype", "bfloat16", "float32 only"});
+  expect_grid_refused(R"("kind":"measured","tokens":8,"ring_size":1,"dtype":"float16")",
+                      {"$.grids[0].dtype", "float16", "float32"});
+  expect_grid_refused(R"("kind":"measured","tokens":8,"ring_size":1,"dtype":"bfloat16","pass":"backward")",
+                      {"$.grids[0].dtype", "bfloat16", "backward"});
   expect_grid_refused(R"("kind":"measured","tokens":8,"ring_size":1,"jitter":0.1)", {"$.grids[0].jitter is unknown"});
   expect_grid_refused(R"("kind":"simulated","tokens":8,"ring_size":1,"jitter":-0.1)", {"$.grids[0].jitter is -0.1"});
   expect_grid_refused(R"("kind":"measured","tokens":8,"ring_size":1,"repetitions":[1,2])",
