@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "simulator/simulation.hpp"
+#include "sizing/memory_need.hpp"
+
+namespace ringscale::sizing {
+
+/// A configuration with what it needs (analytic) and what it takes (simulated).
+struct Evaluation {
+  Configuration configuration;
+  std::int64_t tokens = 0;
+  std::int64_t chunk_tokens = 0;    ///< most that a rank owns
+  std::optional<MemoryNeed> memory; ///< nothing: beyond most_device_bytes
+  bool fits = false;
+  bool simulated = false;
+  std::string not_simulated; ///< why not
+
+  /// Of the whole batch in all passes: every ring has its share and they run side by side without touching.
+  double time_s = 0.0;
+  double time_low_s = 0.0; ///< interval from the machine's hold-out errors; equal to time_s without any
+  double time_high_s = 0.0;
+  double time_confidence = 0.0;
+  double tokens_per_s = 0.0;
+  /// Work of all rings at nominal speed / (devices given x time): idle devices count as lost.
+  double efficiency = 0.0;
+  std::string bound; ///< of the pass that takes longest
+  std::string extrapolation;
+  std::vector<simulator::Simulation> passes; ///< one a pass, in the workload's order
+};
+
+/// `devices` is how many were given, at least those of the configuration. A ring that does not fit is not simulated,
+/// nor is one that would take more than workload.most_steps (device, step) pairs.
+Evaluation evaluate(const machine::Machine &machine, const Workload &workload, const Configuration &configuration,
+                    std::int64_t tokens, std::int64_t devices);
+
+/// What the simulator is asked for one pass of one ring.
+simulator::SimulationOptions simulation_options(const Workload &workload, const Configuration &configuration,
+                                                schedule::Pass pass, std::int64_t tokens);
+
+/// (device, step) pairs that simulating one pass computes; 0 for rings of equal devices, which fold at any size.
+double simulated_steps(const simulator::SimulationOptions &options);
+
+/// Fastest first: simulated ones by time, then those that fit but were not simulated, then the others, by memory. Equal
+/// ones keep their order.
+void rank(std::vector<Evaluation> &evaluations);
+
+/// What a faster part would have to be, in one clause with its figures.
+std::string explain_bound(const Evaluation &evaluation);
+
+} // namespace ringscale::sizing
