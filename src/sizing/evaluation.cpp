@@ -27,6 +27,27 @@ double batch_share(const Workload &workload, const Configuration &configuration)
   return static_cast<double>(workload.attention.batch) / static_cast<double>(entries * configuration.rings);
 }
 
+/// Whether equal chunks are equal work.
+bool evens_out(const schedule::RingProblem &problem) {
+  return problem.attention.mask == problem::Mask::none || problem.placement == schedule::Placement::zigzag;
+}
+
+std::int64_t runs_of(const schedule::RingProblem &problem) {
+  return problem.placement == schedule::Placement::zigzag ? 2 * problem.ring_size : problem.ring_size;
+}
+
+/// `tokens`, or rounded up to whole runs where that alone makes a ring cheap enough.
+std::int64_t tokens_to_simulate(const Workload &workload, const Configuration &configuration, Pass pass,
+                                std::int64_t tokens) {
+  const simulator::SimulationOptions options = simulation_options(workload, configuration, pass, tokens);
+  if (simulation_cost(options) <= workload.most_steps || !simulator::is_simple_ring(options) ||
+      !evens_out(options.problem)) {
+    return tokens;
+  }
+  const std::int64_t runs = runs_of(options.problem);
+  return (tokens + runs - 1) / runs * runs;
+}
+
 void add_pass(const simulator::Simulation &simulation, Evaluation &evaluation) {
   evaluation.time_s += simulation.time_s;
   evaluation.time_low_s += simulation.time_low_s;
@@ -56,13 +77,31 @@ simulator::SimulationOptions simulation_options(const Workload &workload, const 
   return options;
 }
 
-double simulated_steps(const simulator::SimulationOptions &options) {
+double simulation_cost(const simulator::SimulationOptions &options) {
   const schedule::RingProblem &problem = options.problem;
-  const bool even = problem.attention.mask == problem::Mask::none || problem.placement == schedule::Placement::zigzag;
-  const std::int64_t runs =
-      problem.placement == schedule::Placement::zigzag ? 2 * problem.ring_size : problem.ring_size;
-  const bool folds = simulator::is_simple_ring(options) && even && problem.attention.tokens % runs == 0;
-  return folds ? 0.0 : static_cast<double>(problem.ring_size) * static_cast<double>(schedule::step_count(problem));
+  const double pairs = static_cast<double>(problem.ring_size) * static_cast<double>(schedule::step_count(problem));
+  if (!simulator::is_simple_ring(options)) {
+    return pairs;
+  }
+  const bool folds = evens_out(problem) && problem.attention.tokens % runs_of(problem) == 0;
+  return folds ? 0.0 : pairs * simple_ring_cost;
+}
+
+double simulation_cost(const Workload &workload, const Configuration &configuration, std::int64_t tokens) {
+  double cost = 0.0;
+  for (const Pass pass : workload.passes) {
+    const std::int64_t simulated = tokens_to_simulate(workload, configuration, pass, tokens);
+    cost += simulation_cost(simulation_options(workload, configuration, pass, simulated));
+  }
+  return cost;
+}
+
+double work_of_a_device_s(const Evaluation &evaluation) {
+  double work_s = 0.0;
+  for (const simulator::Simulation &pass : evaluation.passes) {
+    work_s += pass.efficiency * pass.time_s;
+  }
+  return work_s;
 }
 
 Evaluation evaluate(const machine::Machine &machine, const Workload &workload, const Configuration &configuration,
@@ -78,17 +117,20 @@ Evaluation evaluate(const machine::Machine &machine, const Workload &workload, c
     return result;
   }
   for (const Pass pass : workload.passes) {
-    const double steps = simulated_steps(simulation_options(workload, configuration, pass, tokens));
-    if (!(steps <= workload.most_steps)) {
-      std::array<char, 96> text{};
-      std::snprintf(text.data(), text.size(), "%.3g steps of devices in the %s pass, more than --most-steps %.3g",
-                    steps, std::string(schedule::name(pass)).c_str(), workload.most_steps);
+    const std::int64_t simulated = tokens_to_simulate(workload, configuration, pass, tokens);
+    const double cost = simulation_cost(simulation_options(workload, configuration, pass, simulated));
+    if (!(cost <= workload.most_steps)) {
+      std::array<char, 128> text{};
+      std::snprintf(text.data(), text.size(), "%.3g steps in the %s pass, more than --most-steps %.3g", cost,
+                    std::string(schedule::name(pass)).c_str(), workload.most_steps);
       result.not_simulated = text.data();
       return result;
     }
+    result.simulated_tokens = std::max(result.simulated_tokens, simulated);
   }
   for (const Pass pass : workload.passes) {
-    add_pass(simulator::simulate(machine, simulation_options(workload, configuration, pass, tokens)), result);
+    const std::int64_t simulated = tokens_to_simulate(workload, configuration, pass, tokens);
+    add_pass(simulator::simulate(machine, simulation_options(workload, configuration, pass, simulated)), result);
   }
   result.simulated = true;
   result.tokens_per_s = static_cast<double>(workload.attention.batch) * static_cast<double>(tokens) / result.time_s;

@@ -20,6 +20,9 @@ struct Evaluation {
   bool fits = false;
   bool simulated = false;
   std::string not_simulated; ///< why not
+  /// Tokens that were simulated: rounded up to equal chunks, so that devices fold, where uneven ones would be too many
+  /// to simulate; the time is then that of up to two tokens a rank more. Else `tokens`.
+  std::int64_t simulated_tokens = 0;
 
   /// Of the whole batch in all passes: every ring has its share and they run side by side without touching.
   double time_s = 0.0;
@@ -43,8 +46,16 @@ Evaluation evaluate(const machine::Machine &machine, const Workload &workload, c
 simulator::SimulationOptions simulation_options(const Workload &workload, const Configuration &configuration,
                                                 schedule::Pass pass, std::int64_t tokens);
 
-/// (device, step) pairs that simulating one pass computes; 0 for rings of equal devices, which fold at any size.
-double simulated_steps(const simulator::SimulationOptions &options);
+/// What simulating one pass costs, in (device, step) pairs of the plan engine, of which some millions take a second. A
+/// pair of a forward ring counts simple_ring_cost of one; rings of equal devices fold and cost nothing.
+double simulation_cost(const simulator::SimulationOptions &options);
+inline constexpr double simple_ring_cost = 1.0 / 256.0;
+
+/// Sum over the passes; that of the rounded tokens where these are simulated.
+double simulation_cost(const Workload &workload, const Configuration &configuration, std::int64_t tokens);
+
+/// Work of the average device in all passes, which no schedule of the same ring size, placement and moving avoids.
+double work_of_a_device_s(const Evaluation &evaluation);
 
 /// Fastest first: simulated ones by time, then those that fit but were not simulated, then the others, by memory. Equal
 /// ones keep their order.

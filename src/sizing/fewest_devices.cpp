@@ -49,29 +49,78 @@ private:
   std::int64_t budget_;
 };
 
-/// Everything on exactly `devices` devices that fits and meets the limit (0: none), fastest first. With `any` the
-/// first one found ends it. `fastest` keeps the best time seen.
-std::vector<Evaluation> meeting(const machine::Machine &machine, const Workload &workload, const Allowed &allowed,
-                                std::int64_t tokens, double time_limit_s, std::int64_t devices, bool any,
-                                std::optional<Evaluation> &fastest) {
-  std::vector<Evaluation> found;
-  for (const Configuration &configuration :
-       configurations_using(machine, allowed, devices, workload.attention.batch, tokens)) {
-    Evaluation evaluation = evaluate(machine, workload, configuration, tokens, devices);
-    if (evaluation.simulated && (!fastest || evaluation.time_s < fastest->time_s)) {
-      fastest = evaluation;
+/// Asks of numbers of devices whether anything on them fits and is in time; spends no more on it than the search may.
+class TimeSearch {
+public:
+  TimeSearch(const machine::Machine &machine, const Workload &workload, const Allowed &allowed, std::int64_t tokens,
+             double time_limit_s)
+      : machine_(machine), workload_(workload), allowed_(allowed), tokens_(tokens), time_limit_s_(time_limit_s),
+        budget_(search_cost * workload.most_steps) {}
+
+  bool in_time(std::int64_t devices) {
+    struct Asked {
+      Configuration configuration;
+      double cost;
+    };
+    std::vector<Asked> all;
+    for (const Configuration &one :
+         configurations_using(machine_, allowed_, devices, workload_.attention.batch, tokens_)) {
+      all.push_back({one, simulation_cost(workload_, one, tokens_)});
     }
-    const bool in_time = time_limit_s == 0.0 || (evaluation.simulated && evaluation.time_s <= time_limit_s);
-    if (evaluation.fits && in_time) {
-      found.push_back(std::move(evaluation));
-      if (any) {
-        break;
+    std::stable_sort(all.begin(), all.end(),
+                     [](const Asked &left, const Asked &right) { return left.cost < right.cost; });
+    std::vector<Evaluation> seen;
+    for (const auto &[configuration, cost] : all) {
+      if (works_too_long(configuration, seen)) {
+        continue;
       }
+      if (cost > budget_) {
+        exhausted_ = true;
+        continue;
+      }
+      Evaluation evaluation = evaluate(machine_, workload_, configuration, tokens_, devices);
+      unsimulated_ = unsimulated_ || (evaluation.fits && !evaluation.simulated);
+      if (!evaluation.simulated) {
+        continue;
+      }
+      budget_ -= cost;
+      if (!fastest_ || evaluation.time_s < fastest_->time_s) {
+        fastest_ = evaluation;
+      }
+      if (evaluation.time_s <= time_limit_s_) {
+        return true;
+      }
+      seen.push_back(std::move(evaluation));
     }
+    return false;
   }
-  rank(found);
-  return found;
-}
+
+  /// Whether something was left out that might have been in time.
+  bool left_out() const { return exhausted_ || unsimulated_; }
+  bool exhausted() const { return exhausted_; }
+  const std::optional<Evaluation> &fastest() const { return fastest_; }
+
+private:
+  /// The same ring in another schedule has shown work that alone exceeds the limit.
+  bool works_too_long(const Configuration &configuration, const std::vector<Evaluation> &seen) const {
+    constexpr double rounding = 1.0 - 1e-6;
+    return std::any_of(seen.begin(), seen.end(), [&](const Evaluation &one) {
+      return one.configuration.rings == configuration.rings && one.configuration.placement == configuration.placement &&
+             one.configuration.moving == configuration.moving && one.simulated_tokens == tokens_ &&
+             rounding * work_of_a_device_s(one) > time_limit_s_;
+    });
+  }
+
+  const machine::Machine &machine_;
+  const Workload &workload_;
+  const Allowed &allowed_;
+  std::int64_t tokens_;
+  double time_limit_s_;
+  double budget_;
+  bool exhausted_ = false;
+  bool unsimulated_ = false;
+  std::optional<Evaluation> fastest_;
+};
 
 std::int64_t fewest_by_memory(const machine::Machine &machine, const Workload &workload, const Allowed &allowed,
                               std::int64_t tokens, std::int64_t budget, std::int64_t devices_limit) {
@@ -86,6 +135,59 @@ std::int64_t fewest_by_memory(const machine::Machine &machine, const Workload &w
     }
   }
   return fewest;
+}
+
+/// Everything on exactly `devices` devices that fits and meets the limit (0: none), fastest first.
+std::vector<Evaluation> in_time_on(const machine::Machine &machine, const Workload &workload, const Allowed &allowed,
+                                   std::int64_t tokens, double time_limit_s, std::int64_t devices) {
+  std::vector<Evaluation> found;
+  for (const Configuration &one : configurations_using(machine, allowed, devices, workload.attention.batch, tokens)) {
+    Evaluation evaluation = evaluate(machine, workload, one, tokens, devices);
+    if (evaluation.fits && (time_limit_s == 0.0 || (evaluation.simulated && evaluation.time_s <= time_limit_s))) {
+      found.push_back(std::move(evaluation));
+    }
+  }
+  rank(found);
+  return found;
+}
+
+/// One device a token and batch entry.
+std::int64_t most_devices_of(const Workload &workload, std::int64_t tokens) {
+  return std::min(most_devices, tokens * workload.attention.batch);
+}
+
+/// Sets devices (0 when none is in time) and how it is known, from memory_devices up to `devices_limit`.
+void find_by_time(TimeSearch &search, std::int64_t devices_limit, FewestDevices &result) {
+  std::int64_t answer = result.memory_devices;
+  std::int64_t below = answer - 1; // does not do
+  while (!search.in_time(answer)) {
+    if (answer >= devices_limit) {
+      result.devices = 0;
+      result.all_smaller = false;
+      return;
+    }
+    below = answer;
+    answer = std::min(devices_limit, 2 * answer);
+  }
+  while (answer - below > 1) {
+    const std::int64_t middle = below + (answer - below) / 2;
+    (search.in_time(middle) ? answer : below) = middle;
+  }
+  // A smaller number may do where a larger one did not: uneven chunks, or a ring that just fills its nodes.
+  std::int64_t checked = 0;
+  while (answer - checked > result.memory_devices && checked < most_walked && !search.exhausted()) {
+    const std::int64_t next = answer - checked - 1;
+    if (search.in_time(next)) {
+      answer = next;
+      checked = 0;
+    } else {
+      ++checked;
+    }
+  }
+  result.devices = answer;
+  result.smaller_checked = checked;
+  result.all_smaller = answer - checked == result.memory_devices && !search.left_out();
+  result.limited_by_time = answer > result.memory_devices;
 }
 
 } // namespace
@@ -119,36 +221,15 @@ FewestDevices find_fewest_devices(const machine::Machine &machine, const Workloa
   if (result.memory_devices == 0) {
     return result;
   }
-  const auto in_time = [&](std::int64_t devices) {
-    return !meeting(machine, workload, allowed, tokens, time_limit_s, devices, true, result.fastest).empty();
-  };
-  std::int64_t answer = result.memory_devices;
+  result.devices = result.memory_devices;
   if (time_limit_s > 0.0) {
-    std::int64_t below = result.memory_devices - 1; // does not do
-    while (!in_time(answer)) {
-      below = answer;
-      if (answer == devices_limit || answer >= tokens * workload.attention.batch) {
-        return result;
-      }
-      answer = std::min({devices_limit, 2 * answer, tokens * workload.attention.batch});
-    }
-    while (answer - below > 1) {
-      const std::int64_t middle = below + (answer - below) / 2;
-      (in_time(middle) ? answer : below) = middle;
-    }
-    // A smaller number may do where a larger one did not: uneven chunks, or a ring that just fills its nodes.
-    const std::int64_t first = std::max(result.memory_devices, answer - most_walked);
-    result.all_smaller = first == result.memory_devices;
-    for (std::int64_t devices = first; devices < answer; ++devices) {
-      if (in_time(devices)) {
-        answer = devices;
-      }
-    }
-    result.smaller_checked = answer - first;
+    TimeSearch search(machine, workload, allowed, tokens, time_limit_s);
+    find_by_time(search, std::min(devices_limit, most_devices_of(workload, tokens)), result);
+    result.fastest = search.fastest();
   }
-  result.devices = answer;
-  result.limited_by_time = answer > result.memory_devices;
-  result.ranked = meeting(machine, workload, allowed, tokens, time_limit_s, answer, false, result.fastest);
+  if (result.devices > 0) {
+    result.ranked = in_time_on(machine, workload, allowed, tokens, time_limit_s, result.devices);
+  }
   return result;
 }
 

@@ -22,7 +22,8 @@ struct FewestDevices {
   std::int64_t budget_bytes = 0;
   double time_limit_s = 0.0; ///< 0: none
   bool limited_by_time = false;
-  /// How many numbers right below `devices` were looked at one by one; with all_smaller all that memory allows.
+  /// How many numbers right below `devices` were looked at one by one and do not do. all_smaller: no smaller number
+  /// does, by memory or by having looked at each.
   std::int64_t smaller_checked = 0;
   bool all_smaller = true;
   /// The fastest of any number that was looked at while the limit was not met; for an answer of 0.
@@ -32,10 +33,11 @@ struct FewestDevices {
 
 /// Fewest devices that hold `tokens` tokens and, with time_limit_s above 0, compute them within it by the simulator.
 /// Memory: exact. Time is no monotone function of devices, so numbers are doubled until the limit is met, the range is
-/// halved, and then the numbers below are walked through: all of them, or the nearest `most_walked`. Throws
-/// InvalidInput for tokens or a limit out of range.
+/// halved, and then the numbers below are looked at downwards: all of them, the nearest most_walked, or as far as
+/// search_cost x workload.most_steps of simulation go. Throws InvalidInput for tokens or a limit out of range.
 FewestDevices find_fewest_devices(const machine::Machine &machine, const Workload &workload, const Allowed &allowed,
                                   std::int64_t tokens, double time_limit_s, std::int64_t devices_limit);
 inline constexpr std::int64_t most_walked = 64;
+inline constexpr double search_cost = 20.0;
 
 } // namespace ringscale::sizing

@@ -21,7 +21,7 @@ struct Workload {
   std::int64_t reserve_bytes = 0; ///< of each device, for all that is not this layer's attention
   std::string dtype;              ///< arithmetic of a published machine; "": its first
   std::int64_t ranks_on_node = 0; ///< as in simulator::SimulationOptions
-  double most_steps = 2.0e7;      ///< (device, step) pairs beyond which a ring that does not fold is not simulated
+  double most_steps = 2.0e6;      ///< cost beyond which a pass is not simulated; see simulation_cost
 };
 
 /// Devices times tokens that a question may be about.

@@ -96,12 +96,61 @@ TEST(Evaluation, WhatIsTooLargeIsNotSimulatedAndSaysSo) {
   EXPECT_TRUE(evaluation.fits);
   EXPECT_FALSE(evaluation.simulated);
   EXPECT_THAT(evaluation.not_simulated, ::testing::HasSubstr("most-steps"));
-  Configuration folds;
-  folds.ring_size = 8;
-  EXPECT_TRUE(evaluate(machine, workload, folds, 64, 8).simulated);
-  EXPECT_FALSE(evaluate(machine, workload, folds, 65, 8).simulated) << "uneven chunks do not fold";
   workload.most_steps = 64.0;
   EXPECT_TRUE(evaluate(machine, workload, all_gather, 64, 8).simulated);
+}
+
+TEST(Evaluation, CostsOfSimulation) {
+  const machine::Machine machine = small_machine(1e9);
+  Workload workload = small_workload(machine);
+  Configuration ring;
+  ring.ring_size = 16;
+  EXPECT_EQ(simulation_cost(workload, ring, 64), 0.0) << "equal devices fold";
+  EXPECT_EQ(simulation_cost(workload, ring, 65), 1.0) << "256 pairs of a forward ring";
+  ring.placement = schedule::Placement::zigzag;
+  EXPECT_EQ(simulation_cost(workload, ring, 80), 1.0) << "32 runs";
+  ring.moving = schedule::Moving::query;
+  EXPECT_EQ(simulation_cost(workload, ring, 64), 256.0);
+  ring = Configuration();
+  ring.ring_size = 16;
+  workload.attention.mask = problem::Mask::causal;
+  EXPECT_EQ(simulation_cost(workload, ring, 64), 1.0) << "under a mask contiguous chunks differ";
+}
+
+TEST(Evaluation, LargeUnevenRingsAreRoundedUpToEqualChunks) {
+  const machine::Machine machine = small_machine(1e9);
+  for (const schedule::Placement placement : {schedule::Placement::contiguous, schedule::Placement::zigzag}) {
+    Configuration ring;
+    ring.ring_size = 40;
+    ring.placement = placement;
+    const std::int64_t runs = placement == schedule::Placement::zigzag ? 80 : 40;
+    Workload workload = small_workload(machine);
+    const Evaluation exact = evaluate(machine, workload, ring, 1001, 40);
+    EXPECT_EQ(exact.simulated_tokens, 1001);
+    workload.most_steps = 1.0;
+    const Evaluation rounded = evaluate(machine, workload, ring, 1001, 40);
+    EXPECT_EQ(rounded.simulated_tokens, (1001 + runs - 1) / runs * runs);
+    EXPECT_EQ(rounded.memory->total_bytes, exact.memory->total_bytes) << "memory is that of the tokens asked for";
+    EXPECT_GE(rounded.time_s, exact.time_s);
+    const double fewer = evaluate(machine, workload, ring, 1001 / runs * runs, 40).time_s;
+    EXPECT_LE(fewer, exact.time_s);
+  }
+}
+
+TEST(Evaluation, WorkOfADeviceIsTheSameInEverySchedule) {
+  const machine::Machine machine = small_machine(1e9);
+  for (const std::vector<Pass> &passes : all_passes) {
+    const Workload workload = small_workload(machine, 1, passes);
+    for (const Configuration &one : all_rings(machine, 8)) {
+      Configuration plain = one;
+      plain.schedule = schedule::Schedule::ring;
+      plain.inner_ring_size = 1;
+      const double expected = work_of_a_device_s(evaluate(machine, workload, plain, 64, 8));
+      EXPECT_NEAR(work_of_a_device_s(evaluate(machine, workload, one, 64, 8)), expected, 1e-9 * expected)
+          << describe(one);
+      EXPECT_LE(expected, evaluate(machine, workload, one, 64, 8).time_s * (1.0 + 1e-9));
+    }
+  }
 }
 
 TEST(Ranking, IsByTimeThenByMemoryAndNothingIsLost) {
