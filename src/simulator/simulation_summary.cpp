@@ -28,17 +28,22 @@ void find_interval(const machine::Machine &machine, Simulation &result) {
   result.hold_out_median_relative_error = machine.hold_out_median_relative_error;
 }
 
+/// The problem as a machine with elements of that many bytes stores it.
+schedule::RingProblem stored_in(schedule::RingProblem problem, std::int64_t element_bytes) {
+  for (const problem::DType dtype : problem::all_dtypes) {
+    if (problem::storage_bytes(problem.attention.dtype) != element_bytes &&
+        problem::storage_bytes(dtype) == element_bytes) {
+      problem.attention.dtype = dtype;
+    }
+  }
+  return problem;
+}
+
 void find_memory(const machine::Machine &machine, const SimulationOptions &options, std::int64_t element_bytes,
                  Simulation &result) {
   const memory::KernelFootprint footprint{machine.footprint.key_tile_tokens, machine.footprint.workspace_bytes};
-  const std::int64_t rank = memory::rank_with_most_memory(options.problem);
-  result.memory = memory::closed_form(options.problem, rank, footprint, options.kernel);
-  // The closed form counts the problem's element type; a published machine may compute in a narrower one.
-  const std::int64_t counted = problem::storage_bytes(options.problem.attention.dtype);
-  for (const memory::Purpose purpose :
-       {memory::Purpose::query, memory::Purpose::key_value, memory::Purpose::output, memory::Purpose::communication}) {
-    result.memory[purpose] = result.memory[purpose] / counted * element_bytes;
-  }
+  const schedule::RingProblem problem = stored_in(options.problem, element_bytes);
+  result.memory = memory::closed_form(problem, memory::rank_with_most_memory(problem), footprint, options.kernel);
   result.memory_peak_bytes = result.memory.total();
   result.device_memory_bytes = static_cast<std::int64_t>(machine.device.memory_bytes.value);
   result.fits_memory = result.memory_peak_bytes <= result.device_memory_bytes;
