@@ -71,7 +71,7 @@ Answer answer_sizing(Session &session, const PlanFlags &flags, Question question
     const sizing::Ranking found = sizing::rank_configurations(machine, workload, allowed, flags.tokens, flags.devices);
     say_answer(session, found, flags.top);
     answer.answered = found.fitting > 0;
-    answer.body["answer"] = answer_part(found);
+    answer.body["answer"] = answer_part(found, workload);
     answer.body["ranked"] = rows(workload, found.ranked, flags.top);
     answer.body["by_ring_size"] =
         rows(workload, found.by_ring_size, static_cast<std::int64_t>(found.by_ring_size.size()));

@@ -111,6 +111,7 @@ Json row(const sizing::Workload &workload, const sizing::Evaluation &evaluation)
     fields["not_simulated"] = evaluation.not_simulated;
     return fields;
   }
+  fields["simulated_tokens"] = evaluation.simulated_tokens;
   fields["time_s"] = finite_or_null(evaluation.time_s);
   fields["time_s_interval"] =
       sweep::interval(evaluation.time_low_s, evaluation.time_high_s, evaluation.time_confidence);
@@ -176,14 +177,15 @@ Json answer_part(const sizing::FewestDevices &answer, std::int64_t tokens) {
                                                   : "memory";
   part["smaller_numbers_simulated"] = answer.smaller_checked;
   part["all_smaller_numbers_excluded"] = answer.all_smaller;
-  part["fastest_seen_s"] =
+  part["schedules_left_out"] = answer.left_out;
+  part["fastest_simulated_s"] =
       answer.devices == 0 && answer.fastest ? finite_or_null(answer.fastest->time_s) : Json(nullptr);
-  part["fastest_seen_devices"] =
+  part["fastest_simulated_devices"] =
       answer.devices == 0 && answer.fastest ? Json(answer.fastest->configuration.devices()) : Json(nullptr);
   return part;
 }
 
-Json answer_part(const sizing::Ranking &answer) {
+Json answer_part(const sizing::Ranking &answer, const sizing::Workload &workload) {
   Json part = Json::object();
   const bool simulated = answer.simulated > 0;
   part["kind"] = simulated ? "simulated" : "analytic";
@@ -192,6 +194,8 @@ Json answer_part(const sizing::Ranking &answer) {
   part["simulated"] = answer.simulated;
   part["ring_size"] = answer.fitting > 0 ? Json(answer.ranked.front().configuration.ring_size) : Json(nullptr);
   part["chunk_tokens"] = answer.fitting > 0 ? Json(answer.ranked.front().chunk_tokens) : Json(nullptr);
+  part["within_one_percent_of_the_best"] = answer.near_the_best;
+  part["leanest_of_these"] = answer.leanest ? row(workload, *answer.leanest) : Json(nullptr);
   return part;
 }
 
@@ -206,6 +210,7 @@ Json diagnosis_part(const sizing::Diagnosis &diagnosis) {
   part["memory_peak_bytes"] = diagnosis.need.total_bytes;
   part["memory_bytes"] = sweep::by_purpose(diagnosis.need.by_purpose);
   part["fits_memory"] = diagnosis.fits;
+  part["fitting_ring_size"] = diagnosis.fitting_ring_size;
   part["savings"] = Json::array();
   for (const sizing::Saving &saving : diagnosis.savings) {
     Json fields = Json::object();

@@ -24,7 +24,7 @@ report::Json rows(const sizing::Workload &workload, const std::vector<sizing::Ev
 report::Json answer_part(const sizing::LargestContext &answer, const sizing::Workload &workload, std::int64_t devices,
                          std::int64_t top);
 report::Json answer_part(const sizing::FewestDevices &answer, std::int64_t tokens);
-report::Json answer_part(const sizing::Ranking &answer);
+report::Json answer_part(const sizing::Ranking &answer, const sizing::Workload &workload);
 report::Json diagnosis_part(const sizing::Diagnosis &diagnosis);
 report::Json calculation_part(const sizing::Calculation &calculation);
 

@@ -72,6 +72,9 @@ void say_best(Session &session, const Evaluation &best) {
   session.say("throughput        " + shown(best.tokens_per_s, "tokens/s in all; efficiency ") +
               shown(100.0 * best.efficiency, "% of all devices' time is work"));
   session.say("bound             " + sizing::explain_bound(best));
+  if (best.simulated_tokens != best.tokens) {
+    session.say("simulated         " + std::to_string(best.simulated_tokens) + " tokens, rounded up to equal chunks");
+  }
   if (!best.extrapolation.empty()) {
     session.say("extrapolated      " + best.extrapolation);
   }
@@ -118,10 +121,12 @@ void say_answer(Session &session, const sizing::FewestDevices &answer, std::int6
   }
   if (answer.devices == 0) {
     session.say("fewest devices    none: " + std::to_string(answer.memory_devices) +
-                " hold the context, but no number that was simulated is as fast as " + duration(answer.time_limit_s));
+                " hold the context, but no number that was simulated is as fast as " + duration(answer.time_limit_s) +
+                (answer.left_out ? "; larger ones cost more than --most-steps allows" : ""));
     if (answer.fastest) {
-      session.say("fastest           " + duration(answer.fastest->time_s) + " simulated on " +
-                  std::to_string(answer.fastest->configuration.devices()) + " devices");
+      session.say("fastest simulated " + duration(answer.fastest->time_s) + " on " +
+                  std::to_string(answer.fastest->configuration.devices()) +
+                  " devices; schedules whose work alone exceeds the limit were not simulated");
     }
     return;
   }
@@ -130,7 +135,8 @@ void say_answer(Session &session, const sizing::FewestDevices &answer, std::int6
   if (answer.limited_by_time) {
     session.say("limit             time: memory alone needs " + std::to_string(answer.memory_devices) + "; " +
                 std::to_string(answer.smaller_checked) + " smaller numbers were simulated one by one" +
-                (answer.all_smaller ? ", all there are" : ", the nearest; below them the range was halved"));
+                (answer.all_smaller ? ", all there are" : ", the nearest; below them the range was halved") +
+                (answer.left_out ? "; schedules too large to simulate were left out" : ""));
   } else {
     session.say("limit             memory: no smaller number of devices holds the context in any configuration");
   }
@@ -146,6 +152,11 @@ void say_answer(Session &session, const sizing::Ranking &answer, std::int64_t to
   } else {
     say_best(session, answer.ranked.front());
   }
+  if (answer.leanest) {
+    session.say("as fast           " + std::to_string(answer.near_the_best) +
+                " within 1 %; least memory of these: " + sizing::describe(answer.leanest->configuration) + ", " +
+                gigabytes(answer.leanest->memory->total_bytes));
+  }
   say_rows(session, answer.ranked, top);
   session.say("by ring size, the best of each:");
   say_rows(session, answer.by_ring_size, static_cast<std::int64_t>(answer.by_ring_size.size()));
@@ -157,6 +168,11 @@ void say_diagnosis(Session &session, const sizing::Diagnosis &diagnosis) {
               std::string(memory::name(configuration.kernel)) + " kernel: " + gigabytes(diagnosis.need.total_bytes) +
               " of " + gigabytes(diagnosis.budget_bytes) + (diagnosis.fits ? ", fits" : ", does not fit") +
               "; most of it " + std::string(memory::name(diagnosis.need.largest_purpose())) + " (analytic)");
+  if (!diagnosis.fits) {
+    session.say(diagnosis.fitting_ring_size > 0
+                    ? "  fits as it is with a ring of " + std::to_string(diagnosis.fitting_ring_size)
+                    : std::string("  fits with no number of ranks as it is"));
+  }
   for (const sizing::Saving &saving : diagnosis.savings) {
     std::array<char, 200> text{};
     std::snprintf(text.data(), text.size(), "  saves %12.6g GB  %-15s %s -> %s%s%s",

@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "problem/invalid_input.hpp"
+#include "sizing/fewest_devices.hpp"
 
 namespace ringscale::sizing {
 
@@ -113,6 +114,8 @@ Diagnosis diagnose(const machine::Machine &machine, const Workload &workload, co
   result.budget_bytes = budget_bytes(machine, workload);
   result.need = *need;
   result.fits = need->total_bytes <= result.budget_bytes;
+  result.fitting_ring_size =
+      smallest_ring(machine, workload, configuration, tokens, result.budget_bytes, std::min(tokens, most_devices));
   std::vector<std::pair<Saving, Change>> found;
   for (const Change &change : changes_of(now)) {
     Setting changed = now;

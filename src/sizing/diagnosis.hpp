@@ -34,6 +34,8 @@ struct Diagnosis {
   std::int64_t budget_bytes = 0;
   MemoryNeed need;
   bool fits = false;
+  /// Fewest ranks with which the configuration fits as it is, up to most_devices; 0: no number of them.
+  std::int64_t fitting_ring_size = 0;
   std::vector<Saving> savings; ///< most bytes first; changes that save nothing are left out
   std::vector<Remedy> remedy;  ///< until it fits, or all that there are; empty when it fits as it is
 };

@@ -96,6 +96,20 @@ double simulation_cost(const Workload &workload, const Configuration &configurat
   return cost;
 }
 
+std::string simulation_obstacle(const Workload &workload, const Configuration &configuration, std::int64_t tokens) {
+  for (const Pass pass : workload.passes) {
+    const std::int64_t simulated = tokens_to_simulate(workload, configuration, pass, tokens);
+    const double cost = simulation_cost(simulation_options(workload, configuration, pass, simulated));
+    if (!(cost <= workload.most_steps)) {
+      std::array<char, 128> text{};
+      std::snprintf(text.data(), text.size(), "%.3g steps in the %s pass, more than --most-steps %.3g", cost,
+                    std::string(schedule::name(pass)).c_str(), workload.most_steps);
+      return text.data();
+    }
+  }
+  return "";
+}
+
 double work_of_a_device_s(const Evaluation &evaluation) {
   double work_s = 0.0;
   for (const simulator::Simulation &pass : evaluation.passes) {
@@ -116,20 +130,13 @@ Evaluation evaluate(const machine::Machine &machine, const Workload &workload, c
     result.not_simulated = "does not fit the memory";
     return result;
   }
-  for (const Pass pass : workload.passes) {
-    const std::int64_t simulated = tokens_to_simulate(workload, configuration, pass, tokens);
-    const double cost = simulation_cost(simulation_options(workload, configuration, pass, simulated));
-    if (!(cost <= workload.most_steps)) {
-      std::array<char, 128> text{};
-      std::snprintf(text.data(), text.size(), "%.3g steps in the %s pass, more than --most-steps %.3g", cost,
-                    std::string(schedule::name(pass)).c_str(), workload.most_steps);
-      result.not_simulated = text.data();
-      return result;
-    }
-    result.simulated_tokens = std::max(result.simulated_tokens, simulated);
+  result.not_simulated = simulation_obstacle(workload, configuration, tokens);
+  if (!result.not_simulated.empty()) {
+    return result;
   }
   for (const Pass pass : workload.passes) {
     const std::int64_t simulated = tokens_to_simulate(workload, configuration, pass, tokens);
+    result.simulated_tokens = std::max(result.simulated_tokens, simulated);
     add_pass(simulator::simulate(machine, simulation_options(workload, configuration, pass, simulated)), result);
   }
   result.simulated = true;

@@ -54,6 +54,9 @@ inline constexpr double simple_ring_cost = 1.0 / 256.0;
 /// Sum over the passes; that of the rounded tokens where these are simulated.
 double simulation_cost(const Workload &workload, const Configuration &configuration, std::int64_t tokens);
 
+/// Empty, or why `evaluate` would not simulate this: a pass that costs more than workload.most_steps.
+std::string simulation_obstacle(const Workload &workload, const Configuration &configuration, std::int64_t tokens);
+
 /// Work of the average device in all passes, which no schedule of the same ring size, placement and moving avoids.
 double work_of_a_device_s(const Evaluation &evaluation);
 

@@ -55,7 +55,7 @@ public:
   TimeSearch(const machine::Machine &machine, const Workload &workload, const Allowed &allowed, std::int64_t tokens,
              double time_limit_s)
       : machine_(machine), workload_(workload), allowed_(allowed), tokens_(tokens), time_limit_s_(time_limit_s),
-        budget_(search_cost * workload.most_steps) {}
+        memory_budget_(budget_bytes(machine, workload)), budget_(search_cost * workload.most_steps) {}
 
   bool in_time(std::int64_t devices) {
     struct Asked {
@@ -69,25 +69,27 @@ public:
     }
     std::stable_sort(all.begin(), all.end(),
                      [](const Asked &left, const Asked &right) { return left.cost < right.cost; });
+    // What did for another number likely does for this one: then one simulation is enough.
+    std::stable_partition(all.begin(), all.end(), [&](const Asked &one) { return like_last(one.configuration); });
     std::vector<Evaluation> seen;
     for (const auto &[configuration, cost] : all) {
       if (works_too_long(configuration, seen)) {
         continue;
       }
-      if (cost > budget_) {
-        exhausted_ = true;
+      if (!fits(machine_, workload_, configuration, tokens_, memory_budget_)) {
+        continue;
+      }
+      if (cost > budget_ || !simulation_obstacle(workload_, configuration, tokens_).empty()) {
+        left_out_ = true;
         continue;
       }
       Evaluation evaluation = evaluate(machine_, workload_, configuration, tokens_, devices);
-      unsimulated_ = unsimulated_ || (evaluation.fits && !evaluation.simulated);
-      if (!evaluation.simulated) {
-        continue;
-      }
       budget_ -= cost;
       if (!fastest_ || evaluation.time_s < fastest_->time_s) {
         fastest_ = evaluation;
       }
       if (evaluation.time_s <= time_limit_s_) {
+        last_ = configuration;
         return true;
       }
       seen.push_back(std::move(evaluation));
@@ -96,18 +98,25 @@ public:
   }
 
   /// Whether something was left out that might have been in time.
-  bool left_out() const { return exhausted_ || unsimulated_; }
-  bool exhausted() const { return exhausted_; }
+  bool left_out() const { return left_out_; }
+  bool exhausted() const { return budget_ < workload_.most_steps; }
   const std::optional<Evaluation> &fastest() const { return fastest_; }
 
 private:
+  bool like_last(const Configuration &one) const {
+    return last_ && one.schedule == last_->schedule && one.placement == last_->placement &&
+           one.moving == last_->moving && one.inner_ring_size == last_->inner_ring_size;
+  }
+
   /// The same ring in another schedule has shown work that alone exceeds the limit.
   bool works_too_long(const Configuration &configuration, const std::vector<Evaluation> &seen) const {
     constexpr double rounding = 1.0 - 1e-6;
     return std::any_of(seen.begin(), seen.end(), [&](const Evaluation &one) {
+      // Of rounded tokens: work shrinks with their square at most, since longer tiles are no slower a pair.
+      const double share = static_cast<double>(tokens_) / static_cast<double>(one.simulated_tokens);
       return one.configuration.rings == configuration.rings && one.configuration.placement == configuration.placement &&
-             one.configuration.moving == configuration.moving && one.simulated_tokens == tokens_ &&
-             rounding * work_of_a_device_s(one) > time_limit_s_;
+             one.configuration.moving == configuration.moving &&
+             rounding * share * share * work_of_a_device_s(one) > time_limit_s_;
     });
   }
 
@@ -116,10 +125,11 @@ private:
   const Allowed &allowed_;
   std::int64_t tokens_;
   double time_limit_s_;
-  double budget_;
-  bool exhausted_ = false;
-  bool unsimulated_ = false;
+  std::int64_t memory_budget_;
+  double budget_; ///< of simulation_cost
+  bool left_out_ = false;
   std::optional<Evaluation> fastest_;
+  std::optional<Configuration> last_; ///< that was in time
 };
 
 std::int64_t fewest_by_memory(const machine::Machine &machine, const Workload &workload, const Allowed &allowed,
@@ -164,6 +174,7 @@ void find_by_time(TimeSearch &search, std::int64_t devices_limit, FewestDevices 
     if (answer >= devices_limit) {
       result.devices = 0;
       result.all_smaller = false;
+      result.left_out = search.left_out();
       return;
     }
     below = answer;
@@ -188,6 +199,7 @@ void find_by_time(TimeSearch &search, std::int64_t devices_limit, FewestDevices 
   result.smaller_checked = checked;
   result.all_smaller = answer - checked == result.memory_devices && !search.left_out();
   result.limited_by_time = answer > result.memory_devices;
+  result.left_out = search.left_out();
 }
 
 } // namespace

@@ -26,7 +26,9 @@ struct FewestDevices {
   /// does, by memory or by having looked at each.
   std::int64_t smaller_checked = 0;
   bool all_smaller = true;
-  /// The fastest of any number that was looked at while the limit was not met; for an answer of 0.
+  bool left_out = false; ///< schedules too large to simulate, or beyond what the search may spend, were not looked at
+  /// The fastest that was simulated in the search. Schedules whose work alone exceeds the limit were not, so this is
+  /// not the fastest that there is.
   std::optional<Evaluation> fastest;
   std::vector<Evaluation> ranked; ///< everything on `devices` devices that fits (and meets the limit), fastest first
 };

@@ -25,6 +25,12 @@ Ranking rank_configurations(const machine::Machine &machine, const Workload &wor
   for (const Evaluation &evaluation : result.ranked) {
     result.simulated += evaluation.simulated ? 1 : 0;
     result.fitting += evaluation.fits ? 1 : 0;
+    if (evaluation.simulated && evaluation.time_s <= (1.0 + near_best) * result.ranked.front().time_s) {
+      ++result.near_the_best;
+      if (!result.leanest || evaluation.memory->total_bytes < result.leanest->memory->total_bytes) {
+        result.leanest = evaluation;
+      }
+    }
     const auto known =
         std::find_if(result.by_ring_size.begin(), result.by_ring_size.end(), [&](const Evaluation &best) {
           return best.configuration.ring_size == evaluation.configuration.ring_size;

@@ -41,7 +41,7 @@ class Schemas(CommandLineTest):
         self.assertEqual(self.errors(document, name), [])
 
     def test_schemas_are_schemas(self):
-        self.assertEqual(set(SCHEMAS), {"claims", "experiment", "info", "journal", "kernels", "machine", "peers", "plan", "progress", "results",
+        self.assertEqual(set(SCHEMAS), {"claims", "experiment", "info", "journal", "kernels", "machine", "peers", "plan", "progress", "results", "sizing",
                                         "verdicts"})
         for schema in SCHEMAS.values():
             jsonschema.Draft202012Validator.check_schema(schema)

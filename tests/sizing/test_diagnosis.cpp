@@ -76,6 +76,21 @@ TEST(Diagnosis, RanksBySavedBytesAndEachIsTheChangeAlone) {
   }
 }
 
+TEST(Diagnosis, FindsTheRingThatFitsAsItIs) {
+  const machine::Machine machine = small_machine(30'000.0);
+  const Workload workload = small_workload(machine);
+  Configuration plain;
+  plain.ring_size = 2;
+  const Diagnosis diagnosis = diagnose(machine, workload, plain, tokens);
+  ASSERT_GT(diagnosis.fitting_ring_size, 2);
+  plain.ring_size = diagnosis.fitting_ring_size;
+  EXPECT_TRUE(diagnose(machine, workload, plain, tokens).fits);
+  --plain.ring_size;
+  EXPECT_FALSE(diagnose(machine, workload, plain, tokens).fits);
+  EXPECT_EQ(diagnose(machine, small_workload(machine, 2), wasteful(), tokens).fitting_ring_size, 0)
+      << "whole queries fit in no ring";
+}
+
 TEST(Diagnosis, ChangesThatSaveNothingAreLeftOut) {
   const machine::Machine machine = small_machine(1'000.0);
   Configuration plain;

@@ -35,6 +35,20 @@ TEST(Evaluation, MemoryIsWhatTheSimulatorStates) {
   }
 }
 
+TEST(Evaluation, SimulatorCountsWhatTheMachineStores) {
+  // However the problem names its elements, the machine has two bytes each; gradients among them, headers not.
+  machine::Machine machine = small_machine(1e9);
+  machine.roofline.arithmetic.front().dtype = "bfloat16";
+  machine.roofline.arithmetic.front().element_bytes = 2;
+  const Workload workload = small_workload(machine, 1, {Pass::backward});
+  for (const Configuration &configuration : all_rings(machine, 4)) {
+    simulator::SimulationOptions options = simulation_options(workload, configuration, Pass::backward, 67);
+    const memory::MemoryByPurpose stored = simulator::simulate(machine, options).memory;
+    options.problem.attention.dtype = problem::DType::float32;
+    EXPECT_EQ(simulator::simulate(machine, options).memory, stored) << describe(configuration);
+  }
+}
+
 TEST(Evaluation, PassesFollowOneAnotherAndMemoryIsThatOfTheLarger) {
   const machine::Machine machine = small_machine(1e9);
   for (const Configuration &configuration : all_rings(machine, 6)) {
@@ -170,6 +184,23 @@ TEST(Ranking, IsByTimeThenByMemoryAndNothingIsLost) {
                 return one.memory->total_bytes <= static_cast<std::int64_t>(memory_bytes);
               }));
   }
+}
+
+TEST(Ranking, LeanestIsAmongTheFastest) {
+  const machine::Machine machine = small_machine(1e9, 1e-6);
+  const Ranking ranking = rank_configurations(machine, small_workload(machine), Allowed(), 240, 8);
+  ASSERT_TRUE(ranking.leanest.has_value());
+  const double best_s = ranking.ranked.front().time_s;
+  std::int64_t near = 0;
+  for (const Evaluation &one : ranking.ranked) {
+    if (one.time_s <= 1.01 * best_s) {
+      ++near;
+      EXPECT_GE(one.memory->total_bytes, ranking.leanest->memory->total_bytes);
+    }
+  }
+  EXPECT_EQ(ranking.near_the_best, near);
+  EXPECT_LE(ranking.leanest->time_s, 1.01 * best_s);
+  EXPECT_LT(ranking.leanest->memory->total_bytes, ranking.ranked.back().memory->total_bytes);
 }
 
 TEST(Ranking, CurveHasTheBestOfEveryRingSize) {
