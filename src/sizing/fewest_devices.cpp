@@ -110,6 +110,9 @@ private:
 
   /// The same ring in another schedule has shown work that alone exceeds the limit.
   bool works_too_long(const Configuration &configuration, const std::vector<Evaluation> &seen) const {
+    if (workload_.ranks_on_node > 0) {
+      return false; // ranks that share cores slow one another down by as many as compute at once
+    }
     constexpr double rounding = 1.0 - 1e-6;
     return std::any_of(seen.begin(), seen.end(), [&](const Evaluation &one) {
       // Of rounded tokens: work shrinks with their square at most, since longer tiles are no slower a pair.

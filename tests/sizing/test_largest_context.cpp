@@ -66,6 +66,21 @@ TEST(LargestContext, IsWhatFitsAndOneMoreIsNot) {
   EXPECT_EQ(find_largest_context(smaller, workload, Allowed(), 8).tokens == answer.tokens, still_fits);
 }
 
+TEST(LargestContext, MemoryIsTheFormulaOfTheDocumentation) {
+  machine::Machine machine = small_machine(1e9);
+  machine.footprint = {16, 100};
+  const Workload workload = small_workload(machine, 3);
+  Configuration ring;
+  for (const std::int64_t ranks : {2, 5, 8}) {
+    for (const std::int64_t chunk : {1, 16, 50}) {
+      ring.ring_size = ranks;
+      const std::int64_t padded = (chunk + 15) / 16 * 16;
+      const std::int64_t expected = 3 * chunk * (2 * 2 * 8 * 4 + 4 * 2) + 2 * (64 + 2 * 3 * padded * 1 * 8 * 4) + 100;
+      EXPECT_EQ(memory_need(machine, workload, ring, ranks * chunk).value().total_bytes, expected);
+    }
+  }
+}
+
 TEST(LargestContext, RanksThoseThatHoldItBySimulatedTime) {
   const machine::Machine machine = small_machine(1e5);
   const Workload workload = small_workload(machine, 4);
