@@ -2,6 +2,8 @@
 // The fewest devices against trying every number of them.
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
 #include "problem/invalid_input.hpp"
 #include "sizing/fewest_devices.hpp"
 #include "sizing_fixture.hpp"
@@ -116,8 +118,8 @@ TEST(SmallestRing, LargeNumbersTakeNoLongSearch) {
 
 /// Whether anything on exactly `devices` devices fits and is in time.
 bool does(const machine::Machine &machine, const Workload &workload, std::int64_t tokens, double limit_s,
-          std::int64_t devices) {
-  for (const Configuration &one : configurations_using(machine, Allowed(), devices, workload.attention.batch, tokens)) {
+          std::int64_t devices, const Allowed &allowed = {}) {
+  for (const Configuration &one : configurations_using(machine, allowed, devices, workload.attention.batch, tokens)) {
     const Evaluation evaluation = evaluate(machine, workload, one, tokens, devices);
     if (evaluation.fits && (limit_s == 0.0 || evaluation.time_s <= limit_s)) {
       return true;
@@ -149,6 +151,55 @@ TEST(FewestDevices, EqualsTryingEveryNumberByMemoryAndByTime) {
       }
     }
   }
+}
+
+TEST(FewestDevices, ASmallerNumberMayDoWhereALargerOneDoesNot) {
+  // Seven ranks of a dozen tokens have the chunks of six and one step more: times by devices go up and down.
+  Allowed plain;
+  plain.schedules = {schedule::Schedule::ring};
+  plain.placements = {schedule::Placement::contiguous};
+  plain.movings = {schedule::Moving::key_value};
+  machine::Machine machine = small_machine(1e6, 1e-6, 1e-12, 1e15);
+  machine.step_fixed_s = simulator_tests::number(4e-6);
+  Workload workload = small_workload(machine);
+  bool went_up = false;
+  for (const std::int64_t budget : {1'000'000, 1'200, 900}) {
+    workload.reserve_bytes = 1'000'000 - budget;
+    for (double limit_s = 10e-6; limit_s < 120e-6; limit_s += 2e-6) {
+      std::int64_t expected = 0;
+      for (std::int64_t devices = 12; devices >= 1; --devices) {
+        const bool in_time = does(machine, workload, 12, limit_s, devices, plain);
+        went_up = went_up ||
+                  (!in_time && expected > 0 && devices > 1 && does(machine, workload, 12, limit_s, devices - 1, plain));
+        expected = in_time ? devices : expected;
+      }
+      const FewestDevices answer = find_fewest_devices(machine, workload, plain, 12, limit_s, 12);
+      EXPECT_EQ(answer.devices, expected) << limit_s << " s, " << budget << " bytes";
+      EXPECT_TRUE(expected == 0 || answer.all_smaller);
+    }
+  }
+  EXPECT_TRUE(went_up) << "else halving alone would do";
+}
+
+TEST(FewestDevices, SlowLinksAreLeftToSchedulesThatHideThem) {
+  // Hops as long as steps: a ring may miss the limit that both directions together meet, at the same work.
+  const machine::Machine machine = small_machine(1e6, 1e-7, 1e-6, 2e7);
+  const Workload workload = small_workload(machine);
+  bool another_schedule = false;
+  for (double limit_s = 1.5e-4; limit_s < 3e-4; limit_s *= 1.04) {
+    std::int64_t expected = 0;
+    for (std::int64_t devices = 1; devices <= 20 && expected == 0; ++devices) {
+      expected = does(machine, workload, 60, limit_s, devices) ? devices : 0;
+    }
+    const FewestDevices answer = find_fewest_devices(machine, workload, Allowed(), 60, limit_s, 20);
+    EXPECT_EQ(answer.devices, expected) << limit_s;
+    another_schedule =
+        another_schedule ||
+        (!answer.ranked.empty() && std::none_of(answer.ranked.begin(), answer.ranked.end(), [](const Evaluation &one) {
+          return one.configuration.schedule == schedule::Schedule::ring;
+        }));
+  }
+  EXPECT_TRUE(another_schedule) << "else the plain ring alone would do";
 }
 
 TEST(FewestDevices, SaysWhatItLookedAt) {
