@@ -50,6 +50,7 @@ int main(int argc, char **argv) {
   ringscale::drivers::add_sweep_verb(program, session);
   ringscale::drivers::add_check_verb(program, session);
   ringscale::drivers::add_validate_verb(program, session);
+  ringscale::drivers::add_plan_verb(program, session);
   ringscale::drivers::add_info_verb(program, session);
 
   try {

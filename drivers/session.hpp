@@ -86,6 +86,7 @@ void add_simulate_verb(CLI::App &program, Session &session);
 void add_sweep_verb(CLI::App &program, Session &session);
 void add_check_verb(CLI::App &program, Session &session);
 void add_validate_verb(CLI::App &program, Session &session);
+void add_plan_verb(CLI::App &program, Session &session);
 void add_info_verb(CLI::App &program, Session &session);
 
 } // namespace ringscale::drivers
