@@ -142,6 +142,9 @@ Machine assemble(const RawCalibration &raw) {
   for (TileSample &sample : machine.tiles.samples) {
     sample.time_s = positive_median(sample.samples_s, "tile");
   }
+  for (TileSample &sample : machine.tiles.backward_samples) {
+    sample.time_s = positive_median(sample.samples_s, "backward tile");
+  }
   make_monotone(machine.tiles);
   set_merge(raw, machine);
   machine.messages = raw.messages;
@@ -160,8 +163,8 @@ Machine assemble(const RawCalibration &raw) {
   const double neighbour =
       raw.neighbour_tile_s.empty() ? 1.0 : positive_median(raw.neighbour_tile_s, "tile beside others") / alone_s;
   const std::string fitted = "fitted on whole rings, " + raw.where;
-  machine.core_sharing = {
-      raw.cores, {neighbour, "measured", fitted}, {0.0, "measured", fitted}, {}, {0.0, "measured", fitted}};
+  machine.core_sharing = {raw.cores, {neighbour, "measured", fitted}, {0.0, "measured", fitted},
+                          {},        {0.0, "measured", fitted},       {0.0, "measured", fitted}};
   for (const std::int64_t ranks : raw.shared_ranks) {
     machine.core_sharing.crowding.push_back({ranks, {1.0, "measured", fitted}});
   }

@@ -21,7 +21,7 @@ struct RawCalibration {
   std::string where; ///< host and processor, for the sources
   double memory_bytes = 0.0;
   double peak_flop_per_s = 0.0;
-  TileTable tiles; ///< time_s is filled in by assemble
+  TileTable tiles; ///< of both passes; time_s is filled in by assemble
   bool merge_is_fused = true;
   std::vector<MergeSample> merges;
   std::vector<MessageSample> messages; ///< time_s is filled in by assemble

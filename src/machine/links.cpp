@@ -72,7 +72,8 @@ double core_sharing_factor(const CoreSharing &sharing, double ranks, double acti
     return 1.0;
   }
   const auto cores = static_cast<double>(sharing.cores);
-  const double busy_neighbours = cores > 1.0 ? (std::min(active, cores) - 1.0) / (cores - 1.0) : 0.0;
+  const double busy = active + sharing.spin_share.value * (ranks - active);
+  const double busy_neighbours = cores > 1.0 ? (std::min(busy, cores) - 1.0) / (cores - 1.0) : 0.0;
   const double factor = 1.0 + (sharing.neighbour_factor.value - 1.0) * std::max(0.0, busy_neighbours);
   if (!(ranks > cores)) {
     return factor;

@@ -91,6 +91,9 @@ struct Simulation {
 /// Simulates one pass of the ring on `machine`. Throws InvalidInput for a bad problem or option.
 Simulation simulate(const machine::Machine &machine, const SimulationOptions &options);
 
+/// Whether more ranks run on the calibrated node than it has cores.
+bool shares_cores(const machine::Machine &machine, const SimulationOptions &options);
+
 /// Checks the options alone.
 void validate(const SimulationOptions &options);
 

@@ -3,22 +3,30 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
 namespace ringscale::simulator {
 
 namespace {
 
 /// The next measured / predicted ratio lies between the extremes of n earlier ones with probability (n - 1) / (n + 1).
-void find_interval(const machine::Machine &machine, Simulation &result) {
+/// Rings whose ranks share cores are of another kind than those whose ranks do not; the others count only where none is
+/// of the same kind.
+void find_interval(const machine::Machine &machine, const SimulationOptions &options, Simulation &result) {
   result.time_low_s = result.time_high_s = result.time_s;
+  const bool shares = shares_cores(machine, options);
+  const auto of_kind = std::count_if(machine.hold_out.begin(), machine.hold_out.end(),
+                                     [&](const machine::HoldOut &point) { return point.shares_cores == shares; });
   double lowest = 1.0e300;
   double highest = 0.0;
   for (const machine::HoldOut &point : machine.hold_out) {
-    const double ratio = point.measured_s / point.predicted_s;
-    lowest = std::min(lowest, ratio);
-    highest = std::max(highest, ratio);
+    if (of_kind == 0 || point.shares_cores == shares) {
+      const double ratio = point.measured_s / point.predicted_s;
+      lowest = std::min(lowest, ratio);
+      highest = std::max(highest, ratio);
+    }
   }
-  const auto points = static_cast<double>(machine.hold_out.size());
+  const auto points = static_cast<double>(of_kind > 0 ? of_kind : std::ssize(machine.hold_out));
   if (points >= 2.0) {
     result.time_low_s = result.time_s * lowest;
     result.time_high_s = result.time_s * highest;
@@ -60,6 +68,11 @@ std::string bound_of(const Simulation &result, double fixed_s, double latency_s)
 
 } // namespace
 
+bool shares_cores(const machine::Machine &machine, const SimulationOptions &options) {
+  return machine.core_sharing.cores > 0 &&
+         std::min(options.ranks_on_node, options.problem.ring_size) > machine.core_sharing.cores;
+}
+
 int fine_tick_bits(std::int64_t steps) {
   return std::min(finest_tick_bits, 61 - static_cast<int>(std::ceil(std::log2(static_cast<double>(steps) + 1.0))));
 }
@@ -81,7 +94,7 @@ void complete(const machine::Machine &machine, const SimulationOptions &options,
   result.tokens_per_s = tokens / result.time_s;
   result.tokens_per_s_per_device = result.tokens_per_s / static_cast<double>(options.problem.ring_size);
   result.extrapolated = !result.extrapolation.empty();
-  find_interval(machine, result);
+  find_interval(machine, options, result);
   find_memory(machine, options, element_bytes, result);
   result.bound = bound_of(result, step_fixed_s, machine.links.back().latency_s.value);
 }
