@@ -78,8 +78,11 @@ double core_sharing_factor(const CoreSharing &sharing, double ranks, double acti
   if (!(ranks > cores)) {
     return factor;
   }
-  const double demand = active + sharing.idle_share.value * (ranks - active);
-  return factor * std::max(1.0, demand / cores) * crowding_at(sharing.crowding, ranks);
+  // A rank stays on its core for the length of a step, so the fullest core decides: three ranks on two take twice as
+  // long as one, not one and a half times.
+  const double fullest = std::ceil(ranks / cores);
+  const double busy_share = (active + sharing.idle_share.value * (ranks - active)) / ranks;
+  return factor * std::max(1.0, fullest * busy_share) * crowding_at(sharing.crowding, ranks);
 }
 
 } // namespace ringscale::machine

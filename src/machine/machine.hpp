@@ -81,8 +81,8 @@ struct Crowding {
 /// Ranks of one node on its cores. Two and more ranks slow each other down through memory, clock and the units that
 /// threads of one core share: compute time is multiplied by neighbour_factor (all cores busy; in proportion with fewer,
 /// a waiting rank counting as spin_share of a computing one). With R ranks on fewer cores, of which the equivalent of
-/// A compute, it is further multiplied by max(1, (A + idle_share (R - A)) / cores) x crowding(R), and every step takes
-/// extra_step_s longer.
+/// A compute, it is further multiplied by max(1, ceil(R / cores) (A + idle_share (R - A)) / R) x crowding(R): the
+/// fullest core decides, as ranks do not change cores within a step. Every step then takes extra_step_s longer.
 struct CoreSharing {
   std::int64_t cores = 0; ///< 0: every device has a processor of its own
   Number neighbour_factor;

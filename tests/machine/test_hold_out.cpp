@@ -106,7 +106,12 @@ TEST(HoldOut, AnIntervalComesFromTheErrors) {
   const Simulation result = simulate(machine, rings[5].options);
   EXPECT_LT(result.time_low_s, result.time_s);
   EXPECT_GT(result.time_high_s, result.time_s);
-  EXPECT_NEAR(result.time_confidence, 44.0 / 46.0, 1e-12);
+  EXPECT_NEAR(result.time_confidence, 35.0 / 37.0, 1e-12); // of the 36 rings whose ranks have cores of their own
+  SimulationOptions crowded = rings[5].options;
+  crowded.problem.ring_size = crowded.ranks_on_node = 6;
+  EXPECT_NEAR(simulate(machine, crowded).time_confidence, 8.0 / 10.0, 1e-12); // of the 9 that share them
+  machine.hold_out.resize(36);
+  EXPECT_NEAR(simulate(machine, crowded).time_confidence, 35.0 / 37.0, 1e-12); // none of its kind: all there are
   EXPECT_EQ(result.hold_out_median_relative_error, machine.hold_out_median_relative_error);
 }
 
