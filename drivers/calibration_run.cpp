@@ -191,6 +191,7 @@ private:
     }
     const ring::Repetitions repetitions{2, std::max(9, plan_.other_samples)};
     ring::Communicator pair = world_.split_first(2);
+    raw_.messages_leave_the_node = pair.is_member() && pair.ranks_on_node() == 1;
     for (const std::int64_t bytes : plan_.message_bytes) {
       session_.progress("calibrate: messages of " + std::to_string(bytes) + " bytes");
       if (pair.is_member()) {

@@ -48,6 +48,7 @@ void RingTimer::time(const RingSetting &setting, int samples, simulator::Measure
   }
   ring::RingOptions options;
   options.problem = setting.problem;
+  options.seed = session_.options.seed;
   options.warmup = 1;
   options.repetitions = samples;
   options.verify = false; // the ring verb verifies; here only time counts

@@ -151,8 +151,11 @@ Machine assemble(const RawCalibration &raw) {
   for (MessageSample &message : machine.messages) {
     message.time_s = positive_median(message.samples_s, "message");
   }
-  machine.links = {fit_link(machine.messages, "ring shifts between ranks of one node, " + raw.where,
+  machine.links = {fit_link(machine.messages,
+                            std::string("ring shifts between ranks ") +
+                                (raw.messages_leave_the_node ? "of different nodes, " : "of one node, ") + raw.where,
                             machine.message_fit_max_relative_residual)};
+  machine.links.front().level = raw.messages_leave_the_node ? Level::fabric : Level::core;
   machine.step_fixed_s = {raw.step_fixed_s.empty() ? 0.0 : positive_median(raw.step_fixed_s, "step"), "measured",
                           "fitted on whole rings, " + raw.where};
   machine.overlap.samples = raw.hidden_fractions;

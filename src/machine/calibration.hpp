@@ -24,7 +24,8 @@ struct RawCalibration {
   TileTable tiles; ///< of both passes; time_s is filled in by assemble
   bool merge_is_fused = true;
   std::vector<MergeSample> merges;
-  std::vector<MessageSample> messages; ///< time_s is filled in by assemble
+  std::vector<MessageSample> messages;  ///< time_s is filled in by assemble
+  bool messages_leave_the_node = false; ///< as MPI sees nodes: the ranks that exchange them share no memory
   std::vector<double> step_fixed_s;
   std::vector<double> hidden_fractions; ///< with progress polled
   std::vector<double> repeated_tile_s;  ///< many equal tiles, for the jitter
