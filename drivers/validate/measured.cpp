@@ -3,12 +3,15 @@
 
 #include <CLI/CLI.hpp>
 
+#include <array>
 #include <cmath>
+#include <cstdio>
 #include <filesystem>
 #include <vector>
 
 #include "drivers/calibration_run.hpp"
 #include "drivers/failure.hpp"
+#include "drivers/host_load.hpp"
 #include "drivers/session.hpp"
 #include "drivers/validate/held_out_report.hpp"
 #include "problem/invalid_input.hpp"
@@ -106,13 +109,19 @@ int run_measured(Session &session, const MeasuredFlags &flags) {
     return exit_valid;
   }
   session.start_kokkos(flags.threads);
+  const HostLoad load(world);
   const Calibrated run = calibrates ? run_calibration(session, world, plan, default_machine_name())
                                     : Calibrated{given, run_held_out_rings(session, world, plan)};
+  const double others_share = load.others_share();
   if (!session.is_root()) {
     return exit_valid;
   }
   const std::vector<simulator::HeldOutRing> rings = simulator::predict_held_out(run.machine, run.held_out);
   print_held_out(session, rings);
+  std::array<char, 96> others{};
+  std::snprintf(others.data(), others.size(), "other processes took %.0f %% of this host's processors meanwhile",
+                100.0 * others_share);
+  session.say(others.data());
   std::vector<std::string> reasons;
   for (const simulator::HeldOutRing &ring : rings) {
     if (!std::isfinite(ring.relative_error)) {
@@ -126,6 +135,7 @@ int run_measured(Session &session, const MeasuredFlags &flags) {
   config["rounds"] = plan.rounds;
   config["fitted_rings"] = run.machine.hold_out.size();
   config["fitted_median_relative_error"] = run.machine.hold_out_median_relative_error;
+  config["others_processor_share"] = std::isfinite(others_share) ? Json(others_share) : Json(nullptr);
   config["summary"] = held_out_summary(rings);
   const Json provenance = session.run_provenance();
   const bool valid = reasons.empty();

@@ -23,6 +23,8 @@ class ValidateMeasured(CommandLineTest):
         document = self.document([*QUICK, "--output", out], ranks=2)
         self.assertEqual((document["verdict"], document["reasons"]), ("valid", []))
         self.assertEqual(json.loads((out / "validate-measured.json").read_text()), document)
+        share = document["config"]["others_processor_share"]
+        self.assertTrue(share is None or 0.0 <= share <= 1.0, share)
         rows = document["rows"]
         self.check_rows(rows)
         self.check_schemas(document, json.loads((out / "validate-machine.json").read_text()))
