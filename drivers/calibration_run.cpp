@@ -51,9 +51,12 @@ public:
 
   Calibrated run(const std::string &name) {
     raw_.name = name;
+    raw_.typical = plan_.typical;
     raw_.where = default_machine_name() + " (" + processor_name() + ")";
     raw_.description = processor_name() + ", " + std::to_string(cores_) + " cores, " + std::to_string(world_.size()) +
-                       " ranks; one device is one core";
+                       " ranks; one device is one core; times are " +
+                       (plan_.typical == statistics::Typical::fastest ? "the fastest" : "medians") +
+                       " of their samples";
     raw_.cores = cores_;
     raw_.shared_ranks = shared_ranks();
     raw_.memory_bytes = host_memory_bytes() / std::max(1, cores_);
@@ -72,7 +75,7 @@ public:
         measure_messages();
         measure_steps();
       }
-      timer_.time(plan_.rings, plan_.ring_samples);
+      timer_.time(plan_.rings, plan_.ring_samples, plan_.typical);
     }
     Calibrated result;
     if (root_) {
@@ -328,7 +331,7 @@ std::vector<simulator::MeasuredRing> run_held_out_rings(Session &session, ring::
                [](const RingSetting &ring) { return ring.held_out; });
   RingTimer timer(session, world);
   for (int round = 0; round < plan.rounds; ++round) {
-    timer.time(held_out, plan.ring_samples);
+    timer.time(held_out, plan.ring_samples, plan.typical);
   }
   return timer.rings();
 }

@@ -32,6 +32,7 @@ struct CalibrationPlan {
   int ring_samples = 7;          ///< a round
   int other_samples = 5;         ///< of merges, messages and steps, in the first round
   int jitter_samples = 60;       ///< a round
+  statistics::Typical typical = statistics::Typical::median;
 };
 
 CalibrationPlan calibration_plan(int ranks, bool quick);

@@ -31,10 +31,11 @@ RingTimer::RingTimer(Session &session, ring::Communicator &world) : session_(ses
   }
 }
 
-void RingTimer::time(const std::vector<RingSetting> &settings, int samples) {
+void RingTimer::time(const std::vector<RingSetting> &settings, int samples, statistics::Typical typical) {
   rings_.resize(std::max(rings_.size(), settings.size()));
   for (std::size_t place = 0; place < settings.size(); ++place) {
     session_.progress("ring " + describe(settings[place].problem));
+    rings_[place].typical = typical;
     time(settings[place], samples, rings_[place]);
     world_.sleeping_barrier();
   }

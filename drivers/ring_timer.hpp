@@ -19,8 +19,8 @@ class RingTimer {
 public:
   RingTimer(Session &session, ring::Communicator &world);
 
-  /// One more round: `samples` of each ring, appended to those of earlier rounds.
-  void time(const std::vector<RingSetting> &settings, int samples);
+  /// One more round: `samples` of each ring, appended to those of earlier rounds; `typical` stands for them.
+  void time(const std::vector<RingSetting> &settings, int samples, statistics::Typical typical);
 
   /// Rings of the settings, in order, with the samples of all rounds so far; as known to the first ranks.
   const std::vector<simulator::MeasuredRing> &rings() const { return rings_; }

@@ -89,6 +89,12 @@ void add_measured_flags(CLI::App &verb, MeasuredFlags &flags) {
   verb.add_option("--rounds", flags.rounds, "--measured: times that every tile and ring is measured")
       ->check(CLI::Range(1, 1000))
       ->needs(measured);
+  verb.add_option(
+          "--typical", flags.typical,
+          "--measured: what stands for the samples of a tile or ring: median, or fastest on a host that others use")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"median", "fastest"}))
+      ->needs(measured);
   verb.add_option("--threads", flags.threads, "--measured: host threads per rank")
       ->capture_default_str()
       ->check(CLI::Range(1, 1024))
@@ -99,6 +105,7 @@ int run_measured(Session &session, const MeasuredFlags &flags) {
   ring::Communicator &world = session.world();
   CalibrationPlan plan = validation_plan(world.size(), flags.quick);
   plan.rounds = flags.rounds > 0 ? flags.rounds : plan.rounds;
+  plan.typical = flags.typical == "fastest" ? statistics::Typical::fastest : statistics::Typical::median;
   const bool calibrates = flags.machine.empty();
   const machine::Machine given = calibrates ? machine::Machine() : given_machine(flags);
   const Files files = files_of(session, flags);
@@ -133,6 +140,7 @@ int run_measured(Session &session, const MeasuredFlags &flags) {
   config["machine_file"] = calibrates ? files.machine.string() : flags.machine;
   config["quick"] = flags.quick;
   config["rounds"] = plan.rounds;
+  config["typical"] = flags.typical;
   config["fitted_rings"] = run.machine.hold_out.size();
   config["fitted_median_relative_error"] = run.machine.hold_out_median_relative_error;
   config["others_processor_share"] = std::isfinite(others_share) ? Json(others_share) : Json(nullptr);

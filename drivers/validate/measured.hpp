@@ -18,6 +18,7 @@ struct MeasuredFlags {
   bool quick = false;
   int rounds = 0; ///< 0: as many as the plan has
   int threads = 1;
+  std::string typical = "median"; ///< or "fastest"
 };
 
 void add_measured_flags(CLI::App &verb, MeasuredFlags &flags);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "machine/machine.hpp"
+#include "statistics/summary.hpp"
 
 namespace ringscale::machine {
 
@@ -33,11 +34,12 @@ struct RawCalibration {
   std::int64_t cores = 1;
   std::vector<std::int64_t> shared_ranks; ///< numbers of ranks above the cores at which rings are run, rising
   KernelFootprint footprint;
+  statistics::Typical typical = statistics::Typical::median; ///< of the samples of tiles, merges, messages and steps
 };
 
-/// A machine from raw samples: medians of tiles made monotone, least squares of relative residuals for merge and link,
-/// median step and overlap, spread of the repeated tile. Terms that only whole rings show start at their measured or
-/// neutral values. Throws InvalidInput when a series is missing or has values that are not positive.
+/// A machine from raw samples: typical times of tiles made monotone, least squares of relative residuals for merge and
+/// link, median step and overlap, spread of the repeated tile. Terms that only whole rings show start at their measured
+/// or neutral values. Throws InvalidInput when a series is missing or has values that are not positive.
 Machine assemble(const RawCalibration &raw);
 
 /// Latency and bandwidth from shifts of 2 (or more) ranks; sharing from shifts of two ring sizes when both are there.

@@ -23,7 +23,7 @@ struct TileSample {
   std::int64_t key_tokens = 0;
   std::int64_t head_dim = 64;
   problem::Mask mask = problem::Mask::none;
-  double time_s = 0.0;           ///< median of the samples, raised where needed so that time grows with size
+  double time_s = 0.0;           ///< median (or fastest) of the samples, raised where needed so that it grows with size
   std::vector<double> samples_s; ///< raw
 };
 

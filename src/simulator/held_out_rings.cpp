@@ -32,9 +32,11 @@ std::vector<HeldOutRing> predict_held_out(const machine::Machine &machine, const
     one.shares_cores = shares_cores(machine, ring.options);
     one.predicted = simulate(machine, ring.options);
     const bool measured = all_finite(ring.samples_s);
-    one.measured_s = measured ? statistics::median(ring.samples_s) : no_number;
-    one.measured_interval =
-        measured ? statistics::median_interval(ring.samples_s) : statistics::Interval{no_number, no_number, 0.0};
+    one.measured_s = measured ? ring.measured_s() : no_number;
+    // Nothing is said about how far a fastest sample lies from the next one.
+    one.measured_interval = measured && ring.typical == statistics::Typical::median
+                                ? statistics::median_interval(ring.samples_s)
+                                : statistics::Interval{one.measured_s, one.measured_s, 0.0};
     one.relative_error = one.predicted.time_s / one.measured_s - 1.0;
     one.covered = one.predicted.time_low_s <= one.measured_s && one.measured_s <= one.predicted.time_high_s;
     result.push_back(std::move(one));

@@ -13,11 +13,11 @@ namespace ringscale::simulator {
 /// A real ring beside its simulation by a machine in whose fit it took no part.
 struct HeldOutRing {
   MeasuredRing measured;
-  double measured_s = 0.0; ///< median of the samples, NaN when one of them is no number
+  double measured_s = 0.0; ///< typical of the samples, NaN when one of them is no number
   statistics::Interval measured_interval;
   Simulation predicted;
   double relative_error = 0.0; ///< predicted / measured - 1
-  bool covered = false;        ///< the measured median lies within the prediction's interval
+  bool covered = false;        ///< the measured time lies within the prediction's interval
   bool shares_cores = false;
 };
 
@@ -32,7 +32,7 @@ struct HeldOutErrors {
   double percentile_90 = 0.0;
   double worst = 0.0;
   double median_signed = 0.0; ///< of the relative errors: the bias
-  double covered_share = 0.0; ///< of rings whose measured median the interval holds
+  double covered_share = 0.0; ///< of rings whose measured time the interval holds
   double confidence = 0.0;    ///< what the share should be: mean over the rings
 };
 

@@ -58,7 +58,7 @@ struct PreparedRing {
 std::vector<PreparedRing> prepare(const Machine &machine, const std::vector<MeasuredRing> &rings) {
   std::vector<PreparedRing> prepared;
   for (const MeasuredRing &ring : rings) {
-    prepared.push_back({&ring, statistics::median(ring.samples_s), RingCosts(machine, ring.options)});
+    prepared.push_back({&ring, ring.measured_s(), RingCosts(machine, ring.options)});
   }
   return prepared;
 }

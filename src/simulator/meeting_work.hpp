@@ -27,8 +27,9 @@ public:
   MeetingWork(const machine::Machine &machine, const schedule::RingProblem &problem, const std::string &dtype);
 
   /// Dense: every pair of spans is a tile, whole or under the mask. `replaces`: the result is written and not joined to
-  /// one that is there. Backward: tiles of the machine's backward table, or backward_work_ratio times forward; its
-  /// kernel adds up by itself, so nothing is merged.
+  /// one that is there; calibrated tiles of a kernel that merges by itself hold a merge, which is then taken off.
+  /// Backward: tiles of the machine's backward table, or backward_work_ratio times forward; its kernel adds up by
+  /// itself, so nothing is merged.
   WorkSeconds dense(const problem::TokenSet &queries, const problem::TokenSet &keys, bool replaces);
 
   /// `pairs` of all query heads, repeats counted (schedule::pairs_of_meeting), at the time per pair of the whole tile.
@@ -43,12 +44,14 @@ public:
 private:
   double tile_s(const machine::TileWork &tile);
   double merge_s(double rows) const;
+  double measured_merge_s(double rows) const;
 
   problem::AttentionProblem attention_;
   bool backward_pass_ = false;
   machine::TileTime forward_;
   std::optional<machine::TileTime> backward_;
   machine::MergeCost merge_;
+  bool tiles_hold_merges_ = false;
   std::string extrapolation_;
 };
 

@@ -136,6 +136,46 @@ TEST(HeldOutRings, ASampleThatIsNoNumberMeetsNoGoal) {
   EXPECT_FALSE(summarise_errors({}).median <= 1e9);
 }
 
+TEST(HeldOutRings, TheFastestSampleStandsForARingWhereAsked) {
+  const machine::Machine machine = judged_machine();
+  std::vector<MeasuredRing> measured = rings_of(machine, 0.0);
+  for (MeasuredRing &ring : measured) {
+    ring.samples_s = {3.0 * ring.samples_s[0], ring.samples_s[1], 2.0 * ring.samples_s[2]};
+  }
+  EXPECT_GT(summarise_errors(predict_held_out(machine, measured)).median, 0.4);
+  for (MeasuredRing &ring : measured) {
+    ring.typical = statistics::Typical::fastest;
+  }
+  const std::vector<HeldOutRing> rings = predict_held_out(machine, measured);
+  EXPECT_LE(summarise_errors(rings).worst, 1e-9);
+  EXPECT_EQ(rings[0].measured_interval.confidence, 0.0);
+}
+
+TEST(MeetingWork, TheFirstBlockIsWrittenAndNotMerged) {
+  machine::Machine machine = calibrated_machine();
+  machine.step_fixed_s.value = 0.0;
+  machine.overlap.hidden_fraction.value = 1.0;
+  machine.links[0].bandwidth_bytes_per_s.value = 1e15;
+  SimulationOptions options;
+  options.problem.attention.tokens = 3 * 1024;
+  options.problem.ring_size = 3;
+  const double tile_s = machine_tests::measured_tile_s(1024, 1024, 64);
+  const double merge_s = 1e-6 + 2e-10 * 1024 * 8 * 65;
+  ASSERT_TRUE(machine.merge.fused);
+  EXPECT_NEAR(simulate(machine, options).time_s, 3 * tile_s - merge_s, 1e-9 * tile_s);
+  options.engine = Engine::plan;
+  EXPECT_NEAR(simulate(machine, options).time_s, 3 * tile_s - merge_s, 1e-9 * tile_s);
+  options.problem.moving = schedule::Moving::query; // every result is written, then joined to the one that arrived
+  const double joined_s = simulate(machine, options).slowest.compute_s;
+  EXPECT_NEAR(joined_s, 3 * (tile_s - merge_s), 1e-9 * tile_s);
+  options.problem.moving = schedule::Moving::key_value;
+  machine.merge.fused = false; // tiles hold no merge then: it is added to all but the first
+  EXPECT_NEAR(simulate(machine, options).time_s, 3 * tile_s + 2 * merge_s, 1e-9 * tile_s);
+  machine.merge.fused = true;
+  machine.merge.per_element_s.value = 1.0; // a line through merges that cannot be: at most half of the tile is believed
+  EXPECT_NEAR(simulate(machine, options).time_s, 2.5 * tile_s, 1e-9 * tile_s);
+}
+
 TEST(HeldOutRings, ARingWithoutSamplesIsRefused) {
   const machine::Machine machine = judged_machine();
   std::vector<MeasuredRing> measured = rings_of(machine, 0.0);
