@@ -8,21 +8,20 @@
 #include <algorithm>
 #include <array>
 #include <fstream>
-#include <optional>
+#include <iterator>
+#include <set>
 
+#include "drivers/ring_timer.hpp"
 #include "drivers/session.hpp"
 #include "kernels/fma_peak.hpp"
 #include "machine/calibration.hpp"
 #include "ring/communicator.hpp"
 #include "ring/measurements.hpp"
 #include "ring/ring_run.hpp"
-#include "simulator/hold_out.hpp"
 
 namespace ringscale::drivers {
 
 namespace {
-
-constexpr std::int64_t calibrated_heads = 8;
 
 std::string processor_name() {
   std::ifstream file("/proc/cpuinfo");
@@ -39,22 +38,27 @@ double host_memory_bytes() {
   return static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
 }
 
+void append(std::vector<double> &samples, const std::vector<double> &more) {
+  samples.insert(samples.end(), more.begin(), more.end());
+}
+
 /// The measurements of one calibration, in order; every member is collective over all ranks.
 class CalibrationRun {
 public:
   CalibrationRun(Session &session, ring::Communicator &world, const CalibrationPlan &plan)
       : session_(session), world_(world), plan_(plan), root_(world.rank() == 0),
-        cores_(std::min(world.cores_on_node(), 1 << 16)) {}
+        cores_(std::min(world.cores_on_node(), 1 << 16)), timer_(session, world) {}
 
-  machine::Machine run(const std::string &name) {
+  Calibrated run(const std::string &name) {
     raw_.name = name;
+    raw_.typical = plan_.typical;
     raw_.where = default_machine_name() + " (" + processor_name() + ")";
     raw_.description = processor_name() + ", " + std::to_string(cores_) + " cores, " + std::to_string(world_.size()) +
-                       " ranks; one device is one core";
+                       " ranks; one device is one core; times are " +
+                       (plan_.typical == statistics::Typical::fastest ? "the fastest" : "medians") +
+                       " of their samples";
     raw_.cores = cores_;
-    for (std::int64_t ranks = cores_ + 1; ranks <= largest_ring(); ++ranks) {
-      raw_.shared_ranks.push_back(ranks);
-    }
+    raw_.shared_ranks = shared_ranks();
     raw_.memory_bytes = host_memory_bytes() / std::max(1, cores_);
     problem::AttentionProblem attention;
     attention.head_dim = plan_.head_dims.front();
@@ -63,71 +67,96 @@ public:
     plain.problem.attention.tokens = 1; // the scratch of the streamed kernel does not depend on them
     const memory::KernelFootprint footprint = ring::kernel_footprint(plain);
     raw_.footprint = {footprint.key_tile_tokens, footprint.workspace_bytes};
-    measure_on_root();
-    measure_neighbours();
-    measure_messages();
-    measure_steps();
-    measure_rings();
-    machine::Machine machine;
+    for (int round = 0; round < plan_.rounds; ++round) {
+      session_.progress("calibrate: round " + std::to_string(round + 1) + " of " + std::to_string(plan_.rounds));
+      measure_on_root(round == 0);
+      measure_neighbours();
+      if (round == 0) {
+        measure_messages();
+        measure_steps();
+      }
+      timer_.time(plan_.rings, plan_.ring_samples, plan_.typical);
+    }
+    Calibrated result;
     if (root_) {
       session_.progress("calibrate: fitting");
-      machine = machine::assemble(raw_);
-      simulator::cross_validate(machine, rings_);
+      result = fit();
     }
     world_.sleeping_barrier();
-    return machine;
+    return result;
   }
 
 private:
-  std::int64_t largest_ring() const {
-    std::int64_t largest = 0;
-    for (const CalibrationPlan::Ring &ring : plan_.rings) {
-      largest = std::max(largest, ring.ring_size);
+  /// Numbers of ranks above the cores that the fit will see.
+  std::vector<std::int64_t> shared_ranks() const {
+    std::set<std::int64_t> sizes;
+    for (const RingSetting &ring : plan_.rings) {
+      if (!ring.held_out && ring.problem.ring_size > cores_) {
+        sizes.insert(ring.problem.ring_size);
+      }
     }
-    return largest;
+    return {sizes.begin(), sizes.end()};
+  }
+
+  Calibrated fit() const {
+    Calibrated result;
+    result.machine = machine::assemble(raw_);
+    std::vector<simulator::MeasuredRing> fitted;
+    for (std::size_t place = 0; place < plan_.rings.size(); ++place) {
+      (plan_.rings[place].held_out ? result.held_out : fitted).push_back(timer_.rings()[place]);
+    }
+    simulator::cross_validate(result.machine, fitted);
+    return result;
   }
 
   /// What one rank shows alone, while the others sleep.
-  void measure_on_root() {
+  void measure_on_root(bool first_round) {
     if (root_) {
-      session_.progress("calibrate: multiply-add peak");
-      raw_.peak_flop_per_s = 1e9 * kernels::measure_fma_peak_gflop_per_s(kernels::ExecutionSpace(), 0.3);
-      raw_.tiles.query_heads = calibrated_heads;
-      raw_.tiles.kv_heads = calibrated_heads;
-      for (const std::int64_t head_dim : plan_.head_dims) {
-        measure_tiles(head_dim);
+      if (first_round) {
+        session_.progress("calibrate: multiply-add peak");
+        raw_.peak_flop_per_s = 1e9 * kernels::measure_fma_peak_gflop_per_s(kernels::ExecutionSpace(), 0.3);
+        raw_.tiles.query_heads = calibrated_heads;
+        raw_.tiles.kv_heads = calibrated_heads;
+        for (const std::int64_t tokens : {256, 1024, 4096}) {
+          const ring::TileSetting setting = tile(tokens, 1, plan_.head_dims.front(), problem::Mask::none);
+          raw_.merges.push_back({static_cast<double>(tokens * calibrated_heads * (setting.head_dim + 1)),
+                                 ring::measure_merge(setting, {2, plan_.other_samples})});
+        }
       }
-      for (const std::int64_t tokens : {256, 1024, 4096}) {
-        const ring::TileSetting setting = tile(tokens, 1, plan_.head_dims.front(), problem::Mask::none);
-        raw_.merges.push_back({static_cast<double>(tokens * calibrated_heads * (setting.head_dim + 1)),
-                               ring::measure_merge(setting, {2, plan_.samples})});
-      }
-      raw_.repeated_tile_s = ring::measure_tile(jitter_tile(), {2, plan_.jitter_samples});
+      measure_tiles(schedule::Pass::forward, plan_.tile_tokens, plan_.head_dims.size(), raw_.tiles.samples);
+      measure_tiles(schedule::Pass::backward, plan_.backward_tile_tokens, plan_.backward_head_dims,
+                    raw_.tiles.backward_samples);
+      append(raw_.repeated_tile_s, ring::measure_tile(jitter_tile(), {2, plan_.jitter_samples}));
     }
     world_.sleeping_barrier();
   }
 
-  void measure_tiles(std::int64_t head_dim) {
-    const bool first = head_dim == plan_.head_dims.front();
-    for (std::size_t query = 0; query < plan_.tile_tokens.size(); query += first ? 1 : 2) {
-      const std::int64_t query_tokens = plan_.tile_tokens[query];
-      session_.progress("calibrate: tiles of " + std::to_string(query_tokens) + " queries, head_dim " +
-                        std::to_string(head_dim));
-      for (std::size_t key = 0; key < plan_.tile_tokens.size(); key += first ? 1 : 2) {
-        add_tile(query_tokens, plan_.tile_tokens[key], head_dim, problem::Mask::none);
+  /// The grid of one pass: one more round of samples for each of its tiles.
+  void measure_tiles(schedule::Pass pass, const std::vector<std::int64_t> &lengths, std::size_t head_dims,
+                     std::vector<machine::TileSample> &samples) {
+    std::size_t place = 0;
+    const auto measure = [&](std::int64_t query_tokens, std::int64_t key_tokens, std::int64_t head_dim,
+                             problem::Mask mask) {
+      if (place == samples.size()) {
+        samples.push_back({query_tokens, key_tokens, head_dim, mask, 0.0, {}});
       }
-      add_tile(query_tokens, query_tokens, head_dim, problem::Mask::causal);
+      const ring::TileSetting setting = tile(query_tokens, key_tokens, head_dim, mask);
+      append(samples[place++].samples_s, pass == schedule::Pass::forward
+                                             ? ring::measure_tile(setting, {1, plan_.tile_samples})
+                                             : ring::measure_backward_tile(setting, {1, plan_.backward_tile_samples}));
+    };
+    for (std::size_t width = 0; width < head_dims; ++width) {
+      const std::int64_t head_dim = plan_.head_dims[width];
+      const std::size_t stride = width == 0 ? 1 : 2;
+      for (std::size_t query = 0; query < lengths.size(); query += stride) {
+        session_.progress("calibrate: " + std::string(schedule::name(pass)) + " tiles of " +
+                          std::to_string(lengths[query]) + " queries, head_dim " + std::to_string(head_dim));
+        for (std::size_t key = 0; key < lengths.size(); key += stride) {
+          measure(lengths[query], lengths[key], head_dim, problem::Mask::none);
+        }
+        measure(lengths[query], lengths[query], head_dim, problem::Mask::causal);
+      }
     }
-  }
-
-  void add_tile(std::int64_t query_tokens, std::int64_t key_tokens, std::int64_t head_dim, problem::Mask mask) {
-    machine::TileSample sample;
-    sample.query_tokens = query_tokens;
-    sample.key_tokens = key_tokens;
-    sample.head_dim = head_dim;
-    sample.mask = mask;
-    sample.samples_s = ring::measure_tile(tile(query_tokens, key_tokens, head_dim, mask), {1, plan_.samples});
-    raw_.tiles.samples.push_back(std::move(sample));
   }
 
   static ring::TileSetting tile(std::int64_t query_tokens, std::int64_t key_tokens, std::int64_t head_dim,
@@ -152,7 +181,7 @@ private:
         group.barrier("before tiles on all cores");
         const std::vector<double> samples = ring::measure_tile(jitter_tile(), {2, plan_.jitter_samples});
         if (root_) {
-          raw_.neighbour_tile_s = samples;
+          append(raw_.neighbour_tile_s, samples);
         }
       }
     }
@@ -163,8 +192,9 @@ private:
     if (world_.size() < 2) {
       return;
     }
-    const ring::Repetitions repetitions{2, std::max(9, plan_.samples)};
+    const ring::Repetitions repetitions{2, std::max(9, plan_.other_samples)};
     ring::Communicator pair = world_.split_first(2);
+    raw_.messages_leave_the_node = pair.is_member() && pair.ranks_on_node() == 1;
     for (const std::int64_t bytes : plan_.message_bytes) {
       session_.progress("calibrate: messages of " + std::to_string(bytes) + " bytes");
       if (pair.is_member()) {
@@ -209,38 +239,9 @@ private:
     const int busy = std::min(world_.size(), cores_);
     ring::Communicator group = world_.split_first(busy);
     if (group.is_member()) {
-      raw_.step_fixed_s = ring::measure_step_fixed(group, {3, std::max(15, plan_.samples)});
+      raw_.step_fixed_s = ring::measure_step_fixed(group, {3, std::max(15, plan_.other_samples)});
     }
     world_.sleeping_barrier();
-  }
-
-  void measure_rings() {
-    for (const CalibrationPlan::Ring &setting : plan_.rings) {
-      session_.progress("calibrate: ring of " + std::to_string(setting.ring_size) + " x " +
-                        std::to_string(setting.chunk_tokens) + " tokens, mask " +
-                        std::string(problem::name(setting.mask)) + ", " +
-                        std::string(schedule::name(setting.placement)));
-      ring::Communicator group = world_.split_first(static_cast<int>(setting.ring_size));
-      if (group.is_member()) {
-        ring::RingOptions options;
-        options.problem.ring_size = setting.ring_size;
-        options.problem.placement = setting.placement;
-        options.problem.attention.tokens = setting.chunk_tokens * setting.ring_size;
-        options.problem.attention.query_heads = options.problem.attention.kv_heads = calibrated_heads;
-        options.problem.attention.head_dim = plan_.head_dims.front();
-        options.problem.attention.mask = setting.mask;
-        options.warmup = 1;
-        options.repetitions = std::max(7, plan_.samples);
-        options.verify = false; // the ring verb verifies; here only time counts
-        const ring::RingRun run = ring::run_ring(group, options);
-        simulator::MeasuredRing measured;
-        measured.options.problem = options.problem;
-        measured.options.ranks_on_node = group.ranks_on_node();
-        measured.samples_s = run.samples_s;
-        rings_.push_back(std::move(measured));
-      }
-      world_.sleeping_barrier();
-    }
   }
 
   Session &session_;
@@ -249,7 +250,7 @@ private:
   bool root_;
   int cores_;
   machine::RawCalibration raw_;
-  std::vector<simulator::MeasuredRing> rings_;
+  RingTimer timer_;
 };
 
 } // namespace
@@ -260,28 +261,49 @@ CalibrationPlan calibration_plan(int ranks, bool quick) {
   plan.tile_tokens =
       quick ? std::vector<std::int64_t>{64, 128, 256, 512, 1024, 2048, 4096}
             : std::vector<std::int64_t>{32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 8192};
-  plan.samples = quick ? 5 : 11;
+  plan.backward_tile_tokens = quick ? std::vector<std::int64_t>{128, 512, 2048}
+                                    : std::vector<std::int64_t>{64, 128, 256, 512, 1024, 2048, 4096};
+  plan.backward_head_dims = quick ? 1 : 2;
+  plan.tile_samples = plan.other_samples = quick ? 5 : 11;
+  plan.backward_tile_samples = quick ? 3 : 7;
+  plan.ring_samples = std::max(7, plan.tile_samples);
   for (std::int64_t bytes = 64; bytes <= (std::int64_t{1} << 24); bytes *= quick ? 8 : 4) {
     plan.message_bytes.push_back(bytes);
   }
   const std::vector<std::int64_t> chunks =
       quick ? std::vector<std::int64_t>{256, 512, 1024} : std::vector<std::int64_t>{256, 512, 768, 1024, 2048, 4096};
-  for (std::int64_t ring_size = 1; ring_size <= std::min(ranks, 8); ++ring_size) {
-    for (const std::int64_t chunk : chunks) {
-      plan.rings.push_back({ring_size, chunk, problem::Mask::none, schedule::Placement::contiguous});
-      if (ring_size > 1) {
-        plan.rings.push_back({ring_size, chunk, problem::Mask::causal, schedule::Placement::contiguous});
-      }
-      plan.rings.push_back({ring_size, chunk, problem::Mask::causal, schedule::Placement::zigzag});
-    }
+  plan.rings = calibration_rings(ranks, plan.head_dims.front(), chunks);
+  return plan;
+}
+
+CalibrationPlan validation_plan(int ranks, bool quick) {
+  CalibrationPlan plan;
+  plan.head_dims = {64};
+  plan.tile_tokens = quick ? std::vector<std::int64_t>{32, 64, 128, 256, 512}
+                           : std::vector<std::int64_t>{64, 128, 192, 256, 384, 512, 768, 1024};
+  plan.backward_tile_tokens = plan.tile_tokens;
+  plan.rounds = quick ? 3 : 9;
+  plan.tile_samples = plan.backward_tile_samples = plan.ring_samples = 1;
+  plan.other_samples = quick ? 5 : 11;
+  plan.jitter_samples = 20;
+  for (std::int64_t bytes = 64; bytes <= (std::int64_t{1} << 24); bytes *= quick ? 16 : 4) {
+    plan.message_bytes.push_back(bytes);
   }
+  plan.rings = validation_rings(ranks, plan.head_dims.front(),
+                                quick ? std::vector<std::int64_t>{64, 128, 192, 256}
+                                      : std::vector<std::int64_t>{256, 512, 768, 1024});
   return plan;
 }
 
 std::string describe(const CalibrationPlan &plan) {
+  const auto held_out =
+      std::count_if(plan.rings.begin(), plan.rings.end(), [](const RingSetting &ring) { return ring.held_out; });
   return std::to_string(plan.tile_tokens.size()) + " tile lengths x " + std::to_string(plan.head_dims.size()) +
-         " head dims, " + std::to_string(plan.message_bytes.size()) + " message sizes, " +
-         std::to_string(plan.rings.size()) + " rings, " + std::to_string(plan.samples) + " samples each";
+         " head dims, " + std::to_string(plan.backward_tile_tokens.size()) + " backward, " +
+         std::to_string(plan.message_bytes.size()) + " message sizes, " +
+         std::to_string(std::ssize(plan.rings) - held_out) + " rings to fit on" +
+         (held_out > 0 ? ", " + std::to_string(held_out) + " held out" : "") + ", " + std::to_string(plan.rounds) +
+         (plan.rounds == 1 ? " round of " : " rounds of ") + std::to_string(plan.tile_samples) + " samples each";
 }
 
 std::string default_machine_name() {
@@ -297,9 +319,21 @@ std::string default_machine_name() {
   return name;
 }
 
-machine::Machine run_calibration(Session &session, ring::Communicator &world, const CalibrationPlan &plan,
-                                 const std::string &name) {
+Calibrated run_calibration(Session &session, ring::Communicator &world, const CalibrationPlan &plan,
+                           const std::string &name) {
   return CalibrationRun(session, world, plan).run(name);
+}
+
+std::vector<simulator::MeasuredRing> run_held_out_rings(Session &session, ring::Communicator &world,
+                                                        const CalibrationPlan &plan) {
+  std::vector<RingSetting> held_out;
+  std::copy_if(plan.rings.begin(), plan.rings.end(), std::back_inserter(held_out),
+               [](const RingSetting &ring) { return ring.held_out; });
+  RingTimer timer(session, world);
+  for (int round = 0; round < plan.rounds; ++round) {
+    timer.time(held_out, plan.ring_samples, plan.typical);
+  }
+  return timer.rings();
 }
 
 } // namespace ringscale::drivers

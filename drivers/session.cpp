@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <exception>
 #include <iostream>
 #include <optional>
 
@@ -53,6 +54,15 @@ Session::Session(int argc, char **argv) : arguments_(argv, argv + argc), runtime
 Session::~Session() {
   if (runtime_->kokkos_is_ours) {
     Kokkos::finalize();
+  }
+  if (runtime_->world) {
+    // All ranks end MPI together, and those that are done first sleep till then. MPICH before 4.2 over TCP may wait for
+    // ever when a rank ends while another one still closes its connections (pmodels/mpich pull request 6596).
+    try {
+      runtime_->world->sleeping_barrier();
+      runtime_->world->barrier("before the end");
+    } catch (const std::exception &) { // the results are out; MPI says by itself what is wrong
+    }
   }
   // The communicator is freed before MPI ends.
   runtime_->world.reset();

@@ -102,7 +102,7 @@ int run(Session &session, const CalibrateFlags &flags) {
   }
   session.start_kokkos(flags.threads);
   const auto begin = std::chrono::steady_clock::now();
-  const machine::Machine machine = run_calibration(session, world, plan, name);
+  const machine::Machine machine = run_calibration(session, world, plan, name).machine;
   if (!session.is_root()) {
     return exit_valid;
   }

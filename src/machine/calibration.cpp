@@ -14,7 +14,7 @@ namespace ringscale::machine {
 
 namespace {
 
-double positive_median(const std::vector<double> &samples, const char *what) {
+double positive_typical(const std::vector<double> &samples, const char *what, statistics::Typical kind) {
   if (samples.empty()) {
     throw problem::InvalidInput(std::string("calibration: no samples of ") + what);
   }
@@ -23,7 +23,7 @@ double positive_median(const std::vector<double> &samples, const char *what) {
       throw problem::InvalidInput(std::string("calibration: a sample of ") + what + " is not above 0");
     }
   }
-  return statistics::median(samples);
+  return statistics::typical(samples, kind);
 }
 
 /// Least squares of relative residuals; neither intercept nor slope below `least`.
@@ -58,7 +58,7 @@ void set_merge(const RawCalibration &raw, Machine &machine) {
   std::vector<double> time_s;
   for (const MergeSample &merge : raw.merges) {
     elements.push_back(merge.elements);
-    time_s.push_back(positive_median(merge.samples_s, "merge"));
+    time_s.push_back(positive_typical(merge.samples_s, "merge", raw.typical));
   }
   if (elements.size() < 2) {
     throw problem::InvalidInput("calibration: merges need two lengths or more");
@@ -69,7 +69,7 @@ void set_merge(const RawCalibration &raw, Machine &machine) {
 }
 
 void set_jitter(const RawCalibration &raw, Machine &machine) {
-  const double middle = positive_median(raw.repeated_tile_s, "repeated tile");
+  const double middle = positive_typical(raw.repeated_tile_s, "repeated tile", statistics::Typical::median);
   std::vector<double> relative;
   for (const double sample : raw.repeated_tile_s) {
     relative.push_back(sample / middle);
@@ -140,28 +140,35 @@ Machine assemble(const RawCalibration &raw) {
   machine.device.peak_flop_per_s = {raw.peak_flop_per_s, "measured", "float32 multiply-add chains, " + raw.where};
   machine.tiles = raw.tiles;
   for (TileSample &sample : machine.tiles.samples) {
-    sample.time_s = positive_median(sample.samples_s, "tile");
+    sample.time_s = positive_typical(sample.samples_s, "tile", raw.typical);
+  }
+  for (TileSample &sample : machine.tiles.backward_samples) {
+    sample.time_s = positive_typical(sample.samples_s, "backward tile", raw.typical);
   }
   make_monotone(machine.tiles);
   set_merge(raw, machine);
   machine.messages = raw.messages;
   for (MessageSample &message : machine.messages) {
-    message.time_s = positive_median(message.samples_s, "message");
+    message.time_s = positive_typical(message.samples_s, "message", raw.typical);
   }
-  machine.links = {fit_link(machine.messages, "ring shifts between ranks of one node, " + raw.where,
+  machine.links = {fit_link(machine.messages,
+                            std::string("ring shifts between ranks ") +
+                                (raw.messages_leave_the_node ? "of different nodes, " : "of one node, ") + raw.where,
                             machine.message_fit_max_relative_residual)};
-  machine.step_fixed_s = {raw.step_fixed_s.empty() ? 0.0 : positive_median(raw.step_fixed_s, "step"), "measured",
-                          "fitted on whole rings, " + raw.where};
+  machine.links.front().level = raw.messages_leave_the_node ? Level::fabric : Level::core;
+  machine.step_fixed_s = {raw.step_fixed_s.empty() ? 0.0 : positive_typical(raw.step_fixed_s, "step", raw.typical),
+                          "measured", "fitted on whole rings, " + raw.where};
   machine.overlap.samples = raw.hidden_fractions;
   machine.overlap.hidden_fraction = {raw.hidden_fractions.empty() ? 1.0 : statistics::median(raw.hidden_fractions),
                                      "measured", "fitted on whole rings, polled progress, " + raw.where};
   set_jitter(raw, machine);
-  const double alone_s = statistics::median(raw.repeated_tile_s);
-  const double neighbour =
-      raw.neighbour_tile_s.empty() ? 1.0 : positive_median(raw.neighbour_tile_s, "tile beside others") / alone_s;
+  const double alone_s = statistics::typical(raw.repeated_tile_s, raw.typical);
+  const double neighbour = raw.neighbour_tile_s.empty()
+                               ? 1.0
+                               : positive_typical(raw.neighbour_tile_s, "tile beside others", raw.typical) / alone_s;
   const std::string fitted = "fitted on whole rings, " + raw.where;
-  machine.core_sharing = {
-      raw.cores, {neighbour, "measured", fitted}, {0.0, "measured", fitted}, {}, {0.0, "measured", fitted}};
+  machine.core_sharing = {raw.cores, {neighbour, "measured", fitted}, {0.0, "measured", fitted},
+                          {},        {0.0, "measured", fitted},       {0.0, "measured", fitted}};
   for (const std::int64_t ranks : raw.shared_ranks) {
     machine.core_sharing.crowding.push_back({ranks, {1.0, "measured", fitted}});
   }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "machine/machine.hpp"
+#include "statistics/summary.hpp"
 
 namespace ringscale::machine {
 
@@ -21,10 +22,11 @@ struct RawCalibration {
   std::string where; ///< host and processor, for the sources
   double memory_bytes = 0.0;
   double peak_flop_per_s = 0.0;
-  TileTable tiles; ///< time_s is filled in by assemble
+  TileTable tiles; ///< of both passes; time_s is filled in by assemble
   bool merge_is_fused = true;
   std::vector<MergeSample> merges;
-  std::vector<MessageSample> messages; ///< time_s is filled in by assemble
+  std::vector<MessageSample> messages;  ///< time_s is filled in by assemble
+  bool messages_leave_the_node = false; ///< as MPI sees nodes: the ranks that exchange them share no memory
   std::vector<double> step_fixed_s;
   std::vector<double> hidden_fractions; ///< with progress polled
   std::vector<double> repeated_tile_s;  ///< many equal tiles, for the jitter
@@ -32,11 +34,12 @@ struct RawCalibration {
   std::int64_t cores = 1;
   std::vector<std::int64_t> shared_ranks; ///< numbers of ranks above the cores at which rings are run, rising
   KernelFootprint footprint;
+  statistics::Typical typical = statistics::Typical::median; ///< of the samples of tiles, merges, messages and steps
 };
 
-/// A machine from raw samples: medians of tiles made monotone, least squares of relative residuals for merge and link,
-/// median step and overlap, spread of the repeated tile. Terms that only whole rings show start at their measured or
-/// neutral values. Throws InvalidInput when a series is missing or has values that are not positive.
+/// A machine from raw samples: typical times of tiles made monotone, least squares of relative residuals for merge and
+/// link, median step and overlap, spread of the repeated tile. Terms that only whole rings show start at their measured
+/// or neutral values. Throws InvalidInput when a series is missing or has values that are not positive.
 Machine assemble(const RawCalibration &raw);
 
 /// Latency and bandwidth from shifts of 2 (or more) ranks; sharing from shifts of two ring sizes when both are there.

@@ -123,13 +123,17 @@ double core_sharing_factor(const CoreSharing &sharing, double ranks, double acti
     return 1.0;
   }
   const auto cores = static_cast<double>(sharing.cores);
-  const double busy_neighbours = cores > 1.0 ? (std::min(active, cores) - 1.0) / (cores - 1.0) : 0.0;
+  const double busy = active + sharing.spin_share.value * (ranks - active);
+  const double busy_neighbours = cores > 1.0 ? (std::min(busy, cores) - 1.0) / (cores - 1.0) : 0.0;
   const double factor = 1.0 + (sharing.neighbour_factor.value - 1.0) * std::max(0.0, busy_neighbours);
   if (!(ranks > cores)) {
     return factor;
   }
-  const double demand = active + sharing.idle_share.value * (ranks - active);
-  return factor * std::max(1.0, demand / cores) * crowding_at(sharing.crowding, ranks);
+  // A rank stays on its core for the length of a step, so the fullest core decides: three ranks on two take twice as
+  // long as one, not one and a half times.
+  const double fullest = std::ceil(ranks / cores);
+  const double busy_share = (active + sharing.idle_share.value * (ranks - active)) / ranks;
+  return factor * std::max(1.0, fullest * busy_share) * crowding_at(sharing.crowding, ranks);
 }
 
 } // namespace ringscale::machine

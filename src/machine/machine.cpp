@@ -190,6 +190,7 @@ void validate(const Machine &machine, const std::string &where) {
       previous = crowding.ranks;
     }
     check.not_negative(machine.core_sharing.extra_step_s, "core_sharing.extra_step_s");
+    check.share(machine.core_sharing.spin_share, "core_sharing.spin_share");
   }
   check.share(machine.overlap.hidden_fraction, "overlap.hidden_fraction");
   check.not_negative(machine.jitter.relative_standard_deviation, "jitter.relative_standard_deviation");

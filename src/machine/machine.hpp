@@ -24,7 +24,7 @@ struct TileSample {
   std::int64_t key_tokens = 0;
   std::int64_t head_dim = 64;
   problem::Mask mask = problem::Mask::none;
-  double time_s = 0.0;           ///< median of the samples, raised where needed so that time grows with size
+  double time_s = 0.0;           ///< median (or fastest) of the samples, raised where needed so that it grows with size
   std::vector<double> samples_s; ///< raw
 };
 
@@ -93,16 +93,19 @@ struct Crowding {
   Number factor; ///< on compute time, beyond the plain division of cores: switches, cold caches, uneven turns
 };
 
-/// Ranks of one node on its cores. Two and more ranks slow each other down through memory and clock: compute time is
-/// multiplied by neighbour_factor (all cores busy; in proportion with fewer). With R ranks on fewer cores, of which the
-/// equivalent of A compute, it is further multiplied by max(1, (A + idle_share (R - A)) / cores) x crowding(R), and
-/// every step takes extra_step_s longer.
+/// Ranks of one node on its cores. Two and more ranks slow each other down through memory, clock and the units that
+/// threads of one core share: compute time is multiplied by neighbour_factor (all cores busy; in proportion with fewer,
+/// a waiting rank counting as spin_share of a computing one). With R ranks on fewer cores, of which the equivalent of
+/// A compute, it is further multiplied by max(1, ceil(R / cores) (A + idle_share (R - A)) / R) x crowding(R): the
+/// fullest core decides, as ranks do not change cores within a step. Every step then takes extra_step_s longer.
 struct CoreSharing {
   std::int64_t cores = 0; ///< 0: every device has a processor of its own
   Number neighbour_factor;
   Number idle_share;              ///< share of a core that a waiting rank takes: 0 sleeps, 1 spins
   std::vector<Crowding> crowding; ///< by ranks, rising; linear between, the last one beyond; empty: 1
   Number extra_step_s;            ///< waiting for one's turn, per step
+  /// How much of a computing neighbour a rank is that waits for a message on a core of its own: 0 not at all.
+  Number spin_share{0.0, "analytic", "not measured"};
 };
 
 /// Share of a hop that runs behind compute: 1 hides all, 0 none.

@@ -232,10 +232,12 @@ std::string TileTime::extrapolation(const TileWork &work) const {
   return reasons;
 }
 
-void make_monotone(TileTable &table) {
+namespace {
+
+void make_samples_monotone(std::vector<TileSample> &samples) {
   // Few samples (tens), so a quadratic pass in order of work is enough.
   std::vector<TileSample *> ordered;
-  for (TileSample &sample : table.samples) {
+  for (TileSample &sample : samples) {
     ordered.push_back(&sample);
   }
   std::sort(ordered.begin(), ordered.end(), [](const TileSample *left, const TileSample *right) {
@@ -251,6 +253,13 @@ void make_monotone(TileTable &table) {
       }
     }
   }
+}
+
+} // namespace
+
+void make_monotone(TileTable &table) {
+  make_samples_monotone(table.samples);
+  make_samples_monotone(table.backward_samples);
 }
 
 } // namespace ringscale::machine

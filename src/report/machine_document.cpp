@@ -293,6 +293,9 @@ void read_terms(const ObjectReader &object, Machine &machine) {
       entry.finish();
     }
     machine.core_sharing.extra_step_s = read_number(sharing, "extra_step_s");
+    if (sharing.has("spin_share")) {
+      machine.core_sharing.spin_share = read_number(sharing, "spin_share");
+    }
     sharing.finish();
   }
   const ObjectReader overlap = object.object("overlap");
@@ -338,7 +341,8 @@ Json machine_to_json(const Machine &machine) {
                                 {"neighbour_factor", to_json(machine.core_sharing.neighbour_factor)},
                                 {"idle_share", to_json(machine.core_sharing.idle_share)},
                                 {"crowding", crowding},
-                                {"extra_step_s", to_json(machine.core_sharing.extra_step_s)}};
+                                {"extra_step_s", to_json(machine.core_sharing.extra_step_s)},
+                                {"spin_share", to_json(machine.core_sharing.spin_share)}};
   }
   document["overlap"] = {{"hidden_fraction", to_json(machine.overlap.hidden_fraction)},
                          {"samples", machine.overlap.samples}};

@@ -3,6 +3,7 @@
 
 #include "memory/ledger.hpp"
 #include "problem/invalid_input.hpp"
+#include "ring/backward_tile_bench.hpp"
 #include "ring/mpi_transport.hpp"
 #include "ring/ring_rank.hpp"
 #include "ring/sampling.hpp"
@@ -20,6 +21,11 @@ std::vector<double> measure_merge(const TileSetting &setting, const Repetitions 
   one_key.key_tokens = 1;
   const TileBench bench(one_key);
   return sample_local(repetitions, [&] { bench.merge(); });
+}
+
+std::vector<double> measure_backward_tile(const TileSetting &setting, const Repetitions &repetitions) {
+  const BackwardTileBench bench(setting);
+  return sample_local(repetitions, [&] { bench.compute(); });
 }
 
 std::vector<double> measure_pack(const TileSetting &setting, const Repetitions &repetitions) {

@@ -37,6 +37,10 @@ std::vector<double> measure_tile(const TileSetting &setting, const Repetitions &
 /// Seconds of joining two partials of `setting.query_tokens` rows (merge_partials); key fields are ignored.
 std::vector<double> measure_merge(const TileSetting &setting, const Repetitions &repetitions);
 
+/// Seconds of the backward pass of one tile on this rank: gradients of queries, keys and values added to those held, in
+/// the slices that a ring takes. kernel and merge_online are ignored. Not collective.
+std::vector<double> measure_backward_tile(const TileSetting &setting, const Repetitions &repetitions);
+
 /// Seconds of packing `setting.key_tokens` keys and values.
 std::vector<double> measure_pack(const TileSetting &setting, const Repetitions &repetitions);
 

@@ -26,6 +26,7 @@ std::vector<Term> own_core_terms(Machine &machine) {
                           {&machine.overlap.hidden_fraction.value, 0.0, 1.0, 0.25}};
   if (machine.core_sharing.cores > 1) {
     terms.push_back({&machine.core_sharing.neighbour_factor.value, 0.5, 3.0, 0.1});
+    terms.push_back({&machine.core_sharing.spin_share.value, 0.0, 1.0, 0.25});
   }
   return terms;
 }
@@ -37,10 +38,6 @@ std::vector<Term> shared_core_terms(Machine &machine) {
     terms.push_back({&crowding.factor.value, 0.5, 4.0, 0.2});
   }
   return terms;
-}
-
-bool shares_cores(const Machine &machine, const SimulationOptions &options) {
-  return machine.core_sharing.cores > 0 && options.ranks_on_node > machine.core_sharing.cores;
 }
 
 /// A measured ring with everything of its prediction that the free terms do not touch.
@@ -61,7 +58,7 @@ struct PreparedRing {
 std::vector<PreparedRing> prepare(const Machine &machine, const std::vector<MeasuredRing> &rings) {
   std::vector<PreparedRing> prepared;
   for (const MeasuredRing &ring : rings) {
-    prepared.push_back({&ring, statistics::median(ring.samples_s), RingCosts(machine, ring.options)});
+    prepared.push_back({&ring, ring.measured_s(), RingCosts(machine, ring.options)});
   }
   return prepared;
 }

@@ -5,6 +5,7 @@
 
 #include "machine/machine.hpp"
 #include "simulator/simulation.hpp"
+#include "statistics/summary.hpp"
 
 namespace ringscale::simulator {
 
@@ -12,6 +13,9 @@ namespace ringscale::simulator {
 struct MeasuredRing {
   SimulationOptions options;
   std::vector<double> samples_s;
+  statistics::Typical typical = statistics::Typical::median; ///< what stands for the samples
+
+  double measured_s() const { return statistics::typical(samples_s, typical); }
 };
 
 /// Fits the terms that no single measurement shows (step_fixed_s, hidden fraction, core sharing) on whole rings, from

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "simulator/meeting_work.hpp"
 
+#include <algorithm>
+
 namespace ringscale::simulator {
 
 using problem::TokenSet;
@@ -27,7 +29,8 @@ double pairs_of_spans(const TokenSpan &queries, const TokenSpan &keys, problem::
 MeetingWork::MeetingWork(const machine::Machine &machine, const schedule::RingProblem &problem,
                          const std::string &dtype, double tile_speedup)
     : attention_(problem.attention), backward_pass_(problem.pass == schedule::Pass::backward), forward_(machine, dtype),
-      backward_(backward_tiles(machine, dtype)), merge_(machine.merge), tile_speedup_(tile_speedup) {}
+      backward_(backward_tiles(machine, dtype)), merge_(machine.merge), tile_speedup_(tile_speedup),
+      tiles_hold_merges_(machine.merge.fused && !backward_pass_ && !machine.tiles.samples.empty()) {}
 
 double MeetingWork::tile_s(const machine::TileWork &tile) {
   const machine::TileTime &time = backward_pass_ && backward_ ? *backward_ : forward_;
@@ -37,13 +40,14 @@ double MeetingWork::tile_s(const machine::TileWork &tile) {
   return (backward_pass_ && !backward_ ? backward_work_ratio * time(tile) : time(tile)) / tile_speedup_;
 }
 
-double MeetingWork::merge_s(double rows) const {
-  if (merge_.fused || backward_pass_ || !(rows > 0.0)) {
-    return 0.0;
-  }
+double MeetingWork::measured_merge_s(double rows) const {
   const double elements = rows * static_cast<double>(attention_.batch * attention_.query_heads) *
                           static_cast<double>(attention_.head_dim + 1);
   return merge_.fixed_s.value + merge_.per_element_s.value * elements;
+}
+
+double MeetingWork::merge_s(double rows) const {
+  return merge_.fused || backward_pass_ || !(rows > 0.0) ? 0.0 : measured_merge_s(rows);
 }
 
 WorkSeconds MeetingWork::dense(const TokenSet &queries, const TokenSet &keys, bool replaces) {
@@ -57,8 +61,12 @@ WorkSeconds MeetingWork::dense(const TokenSet &queries, const TokenSet &keys, bo
       if (!(pairs > 0.0)) {
         continue;
       }
-      work.tile_s += tile_s({attention_.batch, attention_.query_heads, attention_.kv_heads, attention_.head_dim,
-                             query.count, key.count, pairs});
+      const double whole_s = tile_s({attention_.batch, attention_.query_heads, attention_.kv_heads, attention_.head_dim,
+                                     query.count, key.count, pairs});
+      const bool written = replaces && key_span == 0 && tiles_hold_merges_;
+      // A merge is a small part of a tile; where the line through the merges says otherwise it is not believed.
+      work.tile_s +=
+          whole_s - (written ? std::min(measured_merge_s(static_cast<double>(query.count)), 0.5 * whole_s) : 0.0);
       // The first block met replaces what was there; every later one is merged.
       rows_merged += replaces && key_span == 0 ? 0.0 : static_cast<double>(query.count);
     }

@@ -29,8 +29,9 @@ public:
               double tile_speedup = 1.0);
 
   /// Dense: every pair of spans is a tile, whole or under the mask. `replaces`: the result is written and not joined to
-  /// one that is there. Backward: tiles of the machine's backward table, or backward_work_ratio times forward; its
-  /// kernel adds up by itself, so nothing is merged.
+  /// one that is there; calibrated tiles of a kernel that merges by itself hold a merge, which is then taken off.
+  /// Backward: tiles of the machine's backward table, or backward_work_ratio times forward; its kernel adds up by
+  /// itself, so nothing is merged.
   WorkSeconds dense(const problem::TokenSet &queries, const problem::TokenSet &keys, bool replaces);
 
   /// `pairs` of all query heads, repeats counted (schedule::pairs_of_meeting), at the time per pair of the whole tile.
@@ -45,6 +46,7 @@ public:
 private:
   double tile_s(const machine::TileWork &tile);
   double merge_s(double rows) const;
+  double measured_merge_s(double rows) const;
 
   problem::AttentionProblem attention_;
   bool backward_pass_ = false;
@@ -52,6 +54,7 @@ private:
   std::optional<machine::TileTime> backward_;
   machine::MergeCost merge_;
   double tile_speedup_ = 1.0;
+  bool tiles_hold_merges_ = false;
   std::string extrapolation_;
 };
 

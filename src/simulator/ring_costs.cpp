@@ -51,11 +51,14 @@ void RingCosts::find_work() {
   }
   if (classes_.work_depends_on_owner()) {
     owner_work_.resize(static_cast<std::size_t>(ring_size()));
+    owner_first_work_.resize(static_cast<std::size_t>(ring_size()));
     for (std::int64_t owner = 0; owner < ring_size(); ++owner) {
       // All ranks own all queries, so any other rank tells what every rank does with this owner's block.
       const std::int64_t rank = owner == 0 && ring_size() > 1 ? 1 : 0;
       owner_work_[static_cast<std::size_t>(owner)] = work_of(rank, (rank - owner + ring_size()) % ring_size());
-      largest_own_work_s_ = std::max(largest_own_work_s_, owner_work_[static_cast<std::size_t>(owner)].total());
+      owner_first_work_[static_cast<std::size_t>(owner)] = work_of(owner, 0);
+      largest_own_work_s_ = std::max({largest_own_work_s_, owner_work_[static_cast<std::size_t>(owner)].total(),
+                                      owner_first_work_[static_cast<std::size_t>(owner)].total()});
     }
   }
 }
@@ -66,8 +69,7 @@ WorkSeconds RingCosts::work(std::int64_t rank, std::int64_t step) const {
     result = class_work(classes_.query_class(rank), classes_.key_relation(rank, step));
   } else {
     const std::int64_t owner = rank >= step ? rank - step : rank - step + ring_size();
-    result = owner_work_[static_cast<std::size_t>(owner)];
-    result.merge_s = step == 0 ? 0.0 : result.merge_s; // the first block replaces
+    result = (step == 0 ? owner_first_work_ : owner_work_)[static_cast<std::size_t>(owner)];
   }
   if (shares_cores_) {
     const double factor = step_factor_[static_cast<std::size_t>(step)];

@@ -70,8 +70,9 @@ private:
   StepClasses classes_;
   MeetingWork meeting_work_;
   std::vector<WorkSeconds> class_work_;
-  std::vector<WorkSeconds> owner_work_; ///< replicated queries under a causal mask
-  std::vector<double> step_factor_;     ///< shared cores: by step
+  std::vector<WorkSeconds> owner_work_;       ///< replicated queries under a causal mask, after the first step
+  std::vector<WorkSeconds> owner_first_work_; ///< and in it, where the result is written and not merged
+  std::vector<double> step_factor_;           ///< shared cores: by step
   bool shares_cores_ = false;
   double largest_own_work_s_ = 0.0; ///< before core sharing
   double largest_work_s_ = 0.0;

@@ -121,6 +121,9 @@ Simulation simulate(const machine::Machine &machine, const SimulationOptions &op
 Simulation simulate(const machine::Fleet &fleet, const SimulationOptions &options, ProcessGroup *processes = nullptr);
 void help_simulate(const machine::Fleet &fleet, const SimulationOptions &options, ProcessGroup &processes);
 
+/// Whether more ranks run on the calibrated node than it has cores.
+bool shares_cores(const machine::Machine &machine, const SimulationOptions &options);
+
 /// Checks the options alone.
 void validate(const SimulationOptions &options);
 

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <limits>
 #include <utility>
 
 #include "schedule/ring_plan.hpp"
@@ -13,20 +15,30 @@ namespace ringscale::simulator {
 namespace {
 
 /// The next measured / predicted ratio lies between the extremes of n earlier ones with probability (n - 1) / (n + 1).
-/// Of several types the interval is the widest, and nothing is known when one of them was not calibrated.
-void find_interval(const machine::Fleet &fleet, Simulation &result) {
+/// Of several types the interval is the widest, and nothing is known when one of them was not calibrated. Rings whose
+/// ranks share cores are of another kind than those whose ranks do not; the others count only where none is of the same
+/// kind.
+void find_interval(const machine::Fleet &fleet, const SimulationOptions &options, Simulation &result) {
   result.time_low_s = result.time_high_s = result.time_s;
   double lowest = 1.0e300;
   double highest = 0.0;
-  auto fewest = static_cast<std::int64_t>(fleet.machine(0).hold_out.size());
+  std::int64_t fewest = std::numeric_limits<std::int64_t>::max(); // that an interval rests on
+  result.hold_out_points = fewest;
   for (std::size_t type = 0; type < fleet.types(); ++type) {
     const machine::Machine &machine = fleet.machine(type);
+    const bool shares = shares_cores(machine, options);
+    const auto of_kind = std::count_if(machine.hold_out.begin(), machine.hold_out.end(),
+                                       [&](const machine::HoldOut &point) { return point.shares_cores == shares; });
     for (const machine::HoldOut &point : machine.hold_out) {
+      if (of_kind > 0 && point.shares_cores != shares) {
+        continue;
+      }
       const double ratio = point.measured_s / point.predicted_s;
       lowest = std::min(lowest, ratio);
       highest = std::max(highest, ratio);
     }
-    fewest = std::min(fewest, static_cast<std::int64_t>(machine.hold_out.size()));
+    fewest = std::min<std::int64_t>(fewest, of_kind > 0 ? of_kind : std::ssize(machine.hold_out));
+    result.hold_out_points = std::min<std::int64_t>(result.hold_out_points, std::ssize(machine.hold_out));
     result.hold_out_median_relative_error =
         std::max(result.hold_out_median_relative_error, machine.hold_out_median_relative_error);
   }
@@ -36,7 +48,6 @@ void find_interval(const machine::Fleet &fleet, Simulation &result) {
     result.time_high_s = result.time_s * highest;
     result.time_confidence = (points - 1.0) / (points + 1.0);
   }
-  result.hold_out_points = fewest;
 }
 
 /// The rank of a type that holds most: that with the most queries, and of these the most keys.
@@ -125,6 +136,11 @@ std::string bound_of(const Simulation &result, double fixed_s, double latency_s)
 
 } // namespace
 
+bool shares_cores(const machine::Machine &machine, const SimulationOptions &options) {
+  return machine.core_sharing.cores > 0 &&
+         std::min(options.ranks_on_node, options.problem.ring_size) > machine.core_sharing.cores;
+}
+
 int fine_tick_bits(std::int64_t steps) {
   return std::min(finest_tick_bits, 61 - static_cast<int>(std::ceil(std::log2(static_cast<double>(steps) + 1.0))));
 }
@@ -146,7 +162,7 @@ void complete(const machine::Fleet &fleet, const SimulationOptions &options, std
   result.tokens_per_s = tokens / result.time_s;
   result.tokens_per_s_per_device = result.tokens_per_s / static_cast<double>(options.problem.ring_size);
   result.extrapolated = !result.extrapolation.empty();
-  find_interval(fleet, result);
+  find_interval(fleet, options, result);
   find_memory(fleet, options, element_bytes, result);
   double latency_s = 0.0;
   for (std::size_t type = 0; type < fleet.types(); ++type) {

@@ -42,6 +42,10 @@ double quantile_of_sorted(const std::vector<double> &ordered, double q) {
 
 double median(std::span<const double> samples) { return quantile_of_sorted(sorted(samples), 0.5); }
 
+double typical(std::span<const double> samples, Typical kind) {
+  return kind == Typical::fastest ? quantile(samples, 0.0) : median(samples);
+}
+
 double quantile(std::span<const double> samples, double q) {
   if (!(q >= 0.0 && q <= 1.0)) {
     throw std::invalid_argument("a quantile lies between 0 and 1");

@@ -15,6 +15,13 @@ struct Interval {
 /// Middle sample, or the mean of the two middle ones. Throws std::invalid_argument for no samples or a NaN.
 double median(std::span<const double> samples);
 
+/// What stands for repeated times of one thing. fastest: the smallest, for a host that others use too, where every
+/// disturbance makes a time longer and none makes it shorter.
+enum class Typical { median, fastest };
+
+/// Throws std::invalid_argument for no samples or a NaN.
+double typical(std::span<const double> samples, Typical kind);
+
 /// Sample quantile, 0 <= q <= 1, linear between order statistics (definition 7 of Hyndman and Fan 1996, the default
 /// of numpy). Throws std::invalid_argument for no samples, a NaN or q outside [0, 1].
 double quantile(std::span<const double> samples, double q);

@@ -11,7 +11,7 @@ import unittest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPTS = [ROOT / "scripts" / name for name in ["setup", "test", "reproduce", "lint", "compile-for", "test-threads", "functions.sh"]]
+SCRIPTS = [ROOT / "scripts" / name for name in ["setup", "test", "reproduce", "lint", "compile-for", "test-threads", "namespace-rings", "functions.sh"]]
 SCRIPTS += [ROOT / ".ci" / "run", *sorted((ROOT / "experiments" / "batch").glob("*.sh"))]
 # The stand-in of the launcher first plays the calibration: it writes the machine file that is asked for.
 CALIBRATE = """if [[ " $* " == *" calibrate "* ]]; then

@@ -15,9 +15,13 @@ class Calibrate(CommandLineTest):
         document = json.loads(machine.read_text(encoding="utf-8"))
         self.assertEqual(document["kind"], "measured")
         self.assertGreater(document["footprint"]["workspace_bytes"], 0)
-        row = self.document(["simulate", "--machine", str(machine), "--ring-size", "64", "--chunk-tokens", "1024"])["rows"][0]
-        self.assertEqual((row["kind"], row["machine_kind"]), ("simulated", "measured"))
-        self.assertGreater(row["time_s"], 0.0)
+        self.assertGreater(len(document["tiles"]["backward_samples"]), 8)
+        for direction in ["forward", "backward"]:
+            row = self.document(["simulate", "--machine", str(machine), "--ring-size", "64", "--chunk-tokens", "1024", "--pass",
+                                 direction])["rows"][0]
+            self.assertEqual((row["kind"], row["machine_kind"]), ("simulated", "measured"))
+            self.assertGreater(row["time_s"], 0.0)
+            self.assertEqual(row.get("time_source", "tiles"), "tiles")  # backward tiles are measured, not scaled
 
 
 if __name__ == "__main__":

@@ -39,6 +39,19 @@ TEST(Assemble, KeepsRawSamplesAndTheirMedians) {
   EXPECT_EQ(machine.messages.back().time_s, 0.02);
 }
 
+TEST(Assemble, BackwardTilesAreMediansThatGrowWithSizeToo) {
+  RawCalibration raw = raw_calibration();
+  raw.tiles.backward_samples = raw.tiles.samples;
+  raw.tiles.backward_samples[0].samples_s = {5e-3, 1e-3, 9e-3}; // 64 x 64 tokens, 5 ms
+  raw.tiles.backward_samples[1].samples_s = {2e-3, 2e-3, 2e-3}; // 64 x 256 tokens: disturbed less
+  const Machine machine = assemble(raw);
+  EXPECT_EQ(machine.tiles.backward_samples[0].time_s, 5e-3);
+  EXPECT_EQ(machine.tiles.backward_samples[1].time_s, 5e-3); // more work never takes less time
+  EXPECT_EQ(machine.tiles.backward_samples[1].samples_s, raw.tiles.backward_samples[1].samples_s);
+  raw.tiles.backward_samples[2].samples_s.clear();
+  EXPECT_THROW(assemble(raw), problem::InvalidInput);
+}
+
 TEST(Assemble, ARankAloneGetsALinkThatSaysSo) {
   RawCalibration raw = raw_calibration();
   raw.messages.clear();
@@ -47,6 +60,15 @@ TEST(Assemble, ARankAloneGetsALinkThatSaysSo) {
   const Machine machine = assemble(raw);
   EXPECT_EQ(machine.links[0].latency_s.kind, "analytic");
   EXPECT_EQ(machine.core_sharing.neighbour_factor.value, 1.0);
+}
+
+TEST(Assemble, MessagesBetweenNodesMakeALinkBetweenNodes) {
+  RawCalibration raw = raw_calibration();
+  EXPECT_EQ(assemble(raw).links[0].level, Level::core);
+  raw.messages_leave_the_node = true;
+  const Machine machine = assemble(raw);
+  EXPECT_EQ(machine.links[0].level, Level::fabric);
+  EXPECT_NE(machine.links[0].latency_s.source.find("of different nodes"), std::string::npos);
 }
 
 TEST(Assemble, RefusesMissingOrImpossibleSamples) {

@@ -19,6 +19,7 @@ machine::Machine true_machine() {
   machine.step_fixed_s.value = 4e-5;
   machine.overlap.hidden_fraction.value = 0.35;
   machine.core_sharing.neighbour_factor.value = 1.2;
+  machine.core_sharing.spin_share.value = 0.7;
   machine.core_sharing.extra_step_s.value = 1.5e-4;
   machine.core_sharing.idle_share.value = 0.4;
   machine.core_sharing.crowding = {{6, {1.15, "measured", "a test"}}};
@@ -61,6 +62,7 @@ TEST(HoldOut, FindsTheTermsThatMadeTheRings) {
   const auto rings = rings_of(truth, 0.0);
   fit_free_terms(machine, rings);
   EXPECT_NEAR(machine.core_sharing.neighbour_factor.value, 1.2, 0.02);
+  EXPECT_NEAR(machine.core_sharing.spin_share.value, 0.7, 0.1);
   EXPECT_NEAR(machine.step_fixed_s.value, 4e-5, 1e-5);
   for (const MeasuredRing &ring : rings) {
     EXPECT_NEAR(simulate(machine, ring.options).time_s / ring.samples_s[0], 1.0, 0.02);
@@ -106,7 +108,12 @@ TEST(HoldOut, AnIntervalComesFromTheErrors) {
   const Simulation result = simulate(machine, rings[5].options);
   EXPECT_LT(result.time_low_s, result.time_s);
   EXPECT_GT(result.time_high_s, result.time_s);
-  EXPECT_NEAR(result.time_confidence, 44.0 / 46.0, 1e-12);
+  EXPECT_NEAR(result.time_confidence, 35.0 / 37.0, 1e-12); // of the 36 rings whose ranks have cores of their own
+  SimulationOptions crowded = rings[5].options;
+  crowded.problem.ring_size = crowded.ranks_on_node = 6;
+  EXPECT_NEAR(simulate(machine, crowded).time_confidence, 8.0 / 10.0, 1e-12); // of the 9 that share them
+  machine.hold_out.resize(36);
+  EXPECT_NEAR(simulate(machine, crowded).time_confidence, 35.0 / 37.0, 1e-12); // none of its kind: all there are
   EXPECT_EQ(result.hold_out_median_relative_error, machine.hold_out_median_relative_error);
 }
 

@@ -63,10 +63,24 @@ TEST(CoreSharing, DividesCoresAndCountsIdleRanksByTheirShare) {
   EXPECT_DOUBLE_EQ(core_sharing_factor(sharing, 1, 1), 1.0);
   EXPECT_DOUBLE_EQ(core_sharing_factor(sharing, 2, 2), 1.2);
   EXPECT_DOUBLE_EQ(core_sharing_factor(sharing, 2, 1), 1.0);
-  EXPECT_DOUBLE_EQ(core_sharing_factor(sharing, 3, 3), 1.2 * 1.5 * 1.1);
+  EXPECT_DOUBLE_EQ(core_sharing_factor(sharing, 3, 3), 1.2 * 2.0 * 1.1); // two of the three on one core
+  EXPECT_DOUBLE_EQ(core_sharing_factor(sharing, 3, 2), 1.2 * (2.0 * 2.5 / 3.0) * 1.1);
   EXPECT_DOUBLE_EQ(core_sharing_factor(sharing, 4, 4), 1.2 * 2.0 * 1.2);
   EXPECT_DOUBLE_EQ(core_sharing_factor(sharing, 8, 8), 1.2 * 4.0 * 1.3);
   EXPECT_DOUBLE_EQ(core_sharing_factor(sharing, 4, 2), 1.2 * 1.5 * 1.2);
+}
+
+TEST(CoreSharing, ARankThatWaitsOnItsOwnCoreIsPartOfANeighbour) {
+  CoreSharing sharing;
+  sharing.cores = 4;
+  sharing.neighbour_factor = number(1.3);
+  EXPECT_DOUBLE_EQ(core_sharing_factor(sharing, 4, 2), 1.0 + 0.3 * (2.0 - 1.0) / 3.0);
+  sharing.spin_share = number(0.5);
+  EXPECT_DOUBLE_EQ(core_sharing_factor(sharing, 4, 2), 1.0 + 0.3 * (2.0 + 0.5 * 2.0 - 1.0) / 3.0);
+  sharing.spin_share = number(1.0);
+  EXPECT_DOUBLE_EQ(core_sharing_factor(sharing, 4, 2), 1.3);
+  EXPECT_DOUBLE_EQ(core_sharing_factor(sharing, 4, 4), 1.3); // nobody waits
+  EXPECT_DOUBLE_EQ(core_sharing_factor(sharing, 1, 1), 1.0);
 }
 
 } // namespace

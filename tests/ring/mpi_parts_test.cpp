@@ -149,9 +149,11 @@ TEST(Measurements, GiveTheAskedNumberOfPositiveSamples) {
     }
   };
   expect_samples(measure_tile(tile, repetitions), "tile");
+  expect_samples(measure_backward_tile(tile, repetitions), "backward tile");
   tile.mask = problem::Mask::causal;
   tile.kernel = memory::KernelKind::materialised;
   expect_samples(measure_tile(tile, repetitions), "materialised causal tile");
+  EXPECT_THROW(measure_backward_tile({.key_tokens = 8}, repetitions), problem::InvalidInput);
   expect_samples(measure_merge(tile, repetitions), "merge");
   expect_samples(measure_pack(tile, repetitions), "pack");
   world().barrier();

@@ -16,6 +16,14 @@ namespace {
 // Eleven log-normal numbers; the expected values below are numpy 1.24's quantile() and median() of them.
 const std::vector<double> samples{1.0012, 1.3482, 0.7602, 0.4104, 0.6347, 0.371, 1.062, 3.8199, 0.6113, 0.5377, 1.6321};
 
+TEST(Typical, IsTheMedianOrTheFastest) {
+  const std::vector<double> times{3.0, 1.0, 7.0, 2.0, 100.0};
+  EXPECT_EQ(typical(times, Typical::median), 3.0);
+  EXPECT_EQ(typical(times, Typical::fastest), 1.0);
+  EXPECT_THROW(typical(std::vector<double>{}, Typical::fastest), std::invalid_argument);
+  EXPECT_THROW(typical(std::vector<double>{1.0, std::nan("")}, Typical::fastest), std::invalid_argument);
+}
+
 TEST(Quantile, AgreesWithNumpy) {
   EXPECT_DOUBLE_EQ(median(samples), 0.7602);
   EXPECT_DOUBLE_EQ(quantile(samples, 0.0), 0.371);

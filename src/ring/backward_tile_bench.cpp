@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ring/backward_tile_bench.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/attention_backward.hpp"
+#include "problem/invalid_input.hpp"
+#include "ring/rank_data.hpp"
+#include "ring/row_views.hpp"
+#include "ring/slice.hpp"
+
+namespace ringscale::ring {
+
+using problem::TokenSet;
+
+BackwardTileBench::BackwardTileBench(const TileSetting &setting) : setting_(setting) {
+  if (setting.query_tokens < 1 || setting.key_tokens < 1) {
+    throw problem::InvalidInput("a tile needs at least one query and one key token");
+  }
+  attention_.batch = setting.batch;
+  attention_.tokens = std::max(setting.query_tokens, setting.key_tokens);
+  attention_.query_heads = setting.query_heads;
+  attention_.kv_heads = setting.kv_heads;
+  attention_.head_dim = setting.head_dim;
+  attention_.mask = setting.mask;
+  problem::validate(attention_);
+  rows_at_once_ =
+      std::min(setting.query_tokens, backward_slice_rows(attention_, setting.key_tokens, space_.concurrency()));
+  const std::int64_t rows = setting.batch * setting.query_tokens * setting.query_heads;
+  const std::int64_t keys = setting.batch * setting.key_tokens * setting.kv_heads;
+  query_ = touched("query", rows * setting.head_dim);
+  output_gradient_ = touched("output_gradient", rows * setting.head_dim);
+  query_gradient_ = touched("query_gradient", rows * setting.head_dim);
+  log_sum_exp_ = touched("log_sum_exp", rows);
+  output_dot_ = touched("output_dot", rows);
+  key_ = touched("key", keys * setting.head_dim);
+  value_ = touched("value", keys * setting.head_dim);
+  key_gradient_ = touched("key_gradient", keys * setting.head_dim);
+  value_gradient_ = touched("value_gradient", keys * setting.head_dim);
+  const TokenSet queries{{0, setting.query_tokens, 1}, {}};
+  const TokenSet key_tokens{{0, setting.key_tokens, 1}, {}};
+  constexpr std::uint64_t seed = 1;
+  fill_tensor(query_.data(), seed, problem::Tensor::query, attention_, queries);
+  fill_tensor(output_gradient_.data(), seed, problem::Tensor::output_gradient, attention_, queries);
+  fill_tensor(key_.data(), seed, problem::Tensor::key, attention_, key_tokens);
+  fill_tensor(value_.data(), seed, problem::Tensor::value, attention_, key_tokens);
+  // Of the size that the log-sum-exps of such data have, so that the weights are neither zero nor infinite.
+  Kokkos::deep_copy(log_sum_exp_, std::log(static_cast<float>(setting.key_tokens)));
+  kernels::BackwardBlock block;
+  block.query = rows_of_one_entry<kernels::ConstTensor4>(static_cast<const float *>(query_.data()), rows_at_once_,
+                                                         setting.query_heads, attention_);
+  block.output_gradient = block.query;
+  block.key = rows_of_one_entry<kernels::ConstTensor4>(static_cast<const float *>(key_.data()), setting.key_tokens,
+                                                       setting.kv_heads, attention_);
+  block.value = block.key;
+  workspace_ = touched("workspace", kernels::attention_backward_workspace_elements(space_, block));
+}
+
+/// All pages touched once, so that no measurement pays for the system's first-touch zeroing.
+BackwardTileBench::Floats BackwardTileBench::touched(const char *label, std::int64_t elements) const {
+  return {std::string("ringscale::backward_tile::") + label, static_cast<std::size_t>(elements)};
+}
+
+void BackwardTileBench::compute_rows(std::int64_t entry, std::int64_t begin, std::int64_t count) const {
+  BackwardMeeting meeting;
+  meeting.query = query_.data();
+  meeting.output_gradient = output_gradient_.data();
+  meeting.log_sum_exp = log_sum_exp_.data();
+  meeting.output_dot = output_dot_.data();
+  meeting.key = key_.data();
+  meeting.value = value_.data();
+  meeting.query_gradient = query_gradient_.data();
+  meeting.key_gradient = key_gradient_.data();
+  meeting.value_gradient = value_gradient_.data();
+  meeting.scale = static_cast<float>(problem::softmax_scale(setting_.head_dim));
+  kernels::BackwardBlock block = backward_block(meeting, {entry, setting_.query_tokens, begin, count},
+                                                {entry, setting_.key_tokens, 0, setting_.key_tokens}, attention_);
+  block.admission.causal = setting_.mask == problem::Mask::causal;
+  block.admission.query_origin = setting_.key_tokens - setting_.query_tokens + begin;
+  kernels::attention_backward(space_, block, workspace_.data());
+  space_.fence("ringscale::backward_tile: computed");
+}
+
+void BackwardTileBench::compute() const {
+  for (std::int64_t entry = 0; entry < setting_.batch; ++entry) {
+    for (std::int64_t begin = 0; begin < setting_.query_tokens; begin += rows_at_once_) {
+      compute_rows(entry, begin, std::min(rows_at_once_, setting_.query_tokens - begin));
+    }
+  }
+}
+
+} // namespace ringscale::ring

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/types.hpp"
+#include "problem/attention_problem.hpp"
+#include "ring/measurements.hpp"
+
+namespace ringscale::ring {
+
+/// Buffers of one tile of the backward pass with synthetic data, and the call that measurements time. Gradients are
+/// added to those held, in the slices that a ring takes. Every call waits for completion.
+class BackwardTileBench {
+public:
+  /// Throws InvalidInput for a bad shape.
+  explicit BackwardTileBench(const TileSetting &setting);
+
+  /// Gradients of the whole tile, slice by slice.
+  void compute() const;
+
+private:
+  using Floats = Kokkos::View<float *, kernels::MemorySpace>;
+  Floats touched(const char *label, std::int64_t elements) const;
+  void compute_rows(std::int64_t entry, std::int64_t begin, std::int64_t count) const;
+
+  TileSetting setting_;
+  problem::AttentionProblem attention_;
+  kernels::ExecutionSpace space_;
+  std::int64_t rows_at_once_ = 1;
+  Floats query_, key_, value_, output_gradient_, log_sum_exp_, output_dot_;
+  Floats query_gradient_, key_gradient_, value_gradient_, workspace_;
+};
+
+} // namespace ringscale::ring
