@@ -65,7 +65,7 @@ def moved(event, first_process, tag):
     """The event as one of another process: ids of messages and names of ranks say which trace it came from."""
     result = {**event, "pid": event["pid"] + first_process, "tid": event["tid"] + first_process}
     if "id" in event:
-        result["id"] = f"{event['id']}-{tag}"
+        result["id"] = event["id"] + 10_000_000_000 * tag
     if event["name"] == "process_name":
         result["args"] = {"name": event["args"]["name"].removesuffix(")") + f", trace {tag})"}
     return result

@@ -27,11 +27,15 @@ namespace {
 /// Processes of simulated ranks are numbered beyond those of measured ones, so that both open together.
 constexpr std::int64_t first_measured_process = 1;
 constexpr std::int64_t first_simulated_process = 1'000'001;
+/// And so are messages.
+constexpr std::int64_t first_measured_message = 1;
+constexpr std::int64_t first_simulated_message = 1'000'000'001;
 
 /// Events of one kind in a document.
 class Writer {
 public:
-  Writer(std::string kind, std::int64_t first_process) : kind_(std::move(kind)), first_process_(first_process) {}
+  Writer(std::string kind, std::int64_t first_process, std::int64_t first_message)
+      : kind_(std::move(kind)), first_process_(first_process), first_message_(first_message) {}
 
   std::string text(const Timeline &timeline, const Json &other) {
     for (const std::int64_t rank : timeline.ranks) {
@@ -77,14 +81,16 @@ private:
     arguments["channel"] = message.channel;
     arguments["departure_step"] = message.departure_step;
     arguments["until_step"] = message.until_step;
-    document_.add(report::TraceMessage{kind_ + "-" + std::to_string(index), message.is_result ? "result" : "block",
-                                       first_process_ + message.from, first_process_ + message.to, shown(message.from),
-                                       shown(message.to), message.begin_s, message.end_s},
+    document_.add(report::TraceMessage{first_message_ + static_cast<std::int64_t>(index),
+                                       message.is_result ? "result" : "block", first_process_ + message.from,
+                                       first_process_ + message.to, shown(message.from), shown(message.to),
+                                       message.begin_s, message.end_s},
                   arguments);
   }
 
   std::string kind_;
   std::int64_t first_process_;
+  std::int64_t first_message_;
   report::TraceDocument document_;
 };
 
@@ -169,7 +175,7 @@ void write_simulated_trace(Session &session, const TraceFlags &flags, const mach
   simulated["speed_spread"] = options.speed_spread;
   simulated["jitter"] = options.jitter;
   other["simulated"] = simulated;
-  Writer writer("simulated", first_simulated_process);
+  Writer writer("simulated", first_simulated_process, first_simulated_message);
   write(session, flags, writer, timeline, other);
 }
 
@@ -198,7 +204,7 @@ void write_measured_trace(Session &session, const TraceFlags &flags, const ring:
   }
   measured["ranks"] = clocks;
   other["measured"] = measured;
-  Writer writer("measured", first_measured_process);
+  Writer writer("measured", first_measured_process, first_measured_message);
   write(session, flags, writer, trace.timeline, other);
 }
 

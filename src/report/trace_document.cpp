@@ -3,19 +3,18 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <stdexcept>
 
 namespace ringscale::report {
 
 namespace {
 
-/// At one moment an arrow ends in the slice that ends there, then slices begin (the longest first, so that they nest),
-/// then messages begin, then they end.
-constexpr std::int64_t arrow_ends = std::numeric_limits<std::int64_t>::lowest();
+/// At one moment slices begin (the longest first, so that they nest), then messages begin, then they end. An arrow ends
+/// in the slice that begins then, as Perfetto draws it, or in the last one.
 constexpr std::int64_t message_begins = 1;
 constexpr std::int64_t arrow_begins = 2;
 constexpr std::int64_t message_ends = 3;
+constexpr std::int64_t arrow_ends = 4;
 
 std::pair<std::int64_t, std::int64_t> nanoseconds(double begin_s, double end_s) {
   constexpr double longest_s = 4.0e6; // in nanoseconds a double still counts one by one
@@ -88,7 +87,7 @@ void TraceDocument::add(const TraceMessage &message, const Json &arguments) {
   if (message.from_shown && message.to_shown && begin_ns < end_ns) {
     add_event(begin_ns, arrow_begins, event("s", message.from), "\"ts\":" + microseconds(begin_ns));
     Json arrow = event("f", message.to);
-    arrow["bp"] = "e"; // ends in the slice that is open there, not in the next one
+    arrow["bp"] = "e"; // ends in the slice that is open there, not in the next one of the process
     add_event(end_ns, arrow_ends, arrow, "\"ts\":" + microseconds(end_ns));
   }
 }

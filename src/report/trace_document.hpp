@@ -30,7 +30,7 @@ struct TraceSlice {
 /// A message from process to process. Its span is drawn at the sender where that is shown, else at the receiver; an
 /// arrow joins the two where both are shown and the message takes a nanosecond or more.
 struct TraceMessage {
-  std::string id; ///< no two messages of one kind share it
+  std::int64_t id = 0; ///< no two messages share it; a number, since Perfetto draws no arrow for other names
   std::string_view name;
   std::int64_t from = 0;
   std::int64_t to = 0;

@@ -22,7 +22,7 @@ def trace_of(kind, first_process, ranks=2, time_s=4e-6):
                            "args": {"kind": kind, "step": 0}, "ts": float(begin), "dur": 1.0})
     for phase, time in [("b", 0.5), ("e", 1.5)]:
         events.append({"ph": phase, "name": "block", "cat": "message", "pid": first_process, "tid": first_process,
-                       "id": f"{kind}-0", "ts": time, "args": {}})
+                       "id": first_process, "ts": time, "args": {}})
     events.sort(key=lambda event: event.get("ts", -1.0))
     other = {"schema": "ringscale.trace", "schema_version": 1, "kind": kind, "time_s": time_s}
     if kind == "simulated":
