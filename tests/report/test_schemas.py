@@ -43,7 +43,7 @@ class Schemas(CommandLineTest):
 
     def test_schemas_are_schemas(self):
         self.assertEqual(set(SCHEMAS), {"claims", "experiment", "info", "journal", "kernels", "machine", "peers", "plan", "progress", "results",
-                                        "sizing", "trace", "verdicts"})
+                                        "simulator_speed", "sizing", "trace", "verdicts"})
         for schema in SCHEMAS.values():
             jsonschema.Draft202012Validator.check_schema(schema)
 
