@@ -137,6 +137,16 @@ bool devices_fail(const std::optional<machine::Failures> &failures, const Failur
   return options.device_mtbf_s.has_value() || failures.has_value();
 }
 
+void require_failures_where_asked(const std::optional<machine::Failures> &failures, const FailureOptions &options) {
+  const bool asked =
+      options.detection_s || options.restart_s || options.rule != CheckpointRule::none || options.passes > 1;
+  if (asked && !devices_fail(failures, options)) {
+    throw InvalidInput(
+        "--failure-detection, --restart-time, --checkpoint-interval and --passes have no effect on devices "
+        "that never fail: give --device-mtbf, or failures in the machine file");
+  }
+}
+
 FailureEstimate estimate_failures(const std::optional<machine::Failures> &failures, const FailureOptions &options,
                                   double devices, double pass_s, double held_bytes, std::uint64_t seed) {
   validate(options);

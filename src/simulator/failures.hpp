@@ -86,6 +86,9 @@ std::optional<machine::Failures> failures_of(const machine::Fleet &fleet);
 /// Whether options or machines say how often a device fails.
 bool devices_fail(const std::optional<machine::Failures> &failures, const FailureOptions &options);
 
+/// Throws InvalidInput for options of failures on devices that never fail: they would have no effect.
+void require_failures_where_asked(const std::optional<machine::Failures> &failures, const FailureOptions &options);
+
 /// Estimate for a ring of `devices` whose pass takes `pass_s` and whose devices hold `held_bytes` each. Throws
 /// InvalidInput for numbers out of range, and for a checkpoint whose time nothing says.
 FailureEstimate estimate_failures(const std::optional<machine::Failures> &failures, const FailureOptions &options,

@@ -191,6 +191,7 @@ Simulation simulate(const machine::Fleet &fleet, const SimulationOptions &option
     note_what_if(options, result);
   }
   const std::optional<machine::Failures> failures = failures_of(fleet);
+  require_failures_where_asked(failures, options.failures);
   if (devices_fail(failures, options.failures)) {
     result.failures = estimate_failures(failures, options.failures, static_cast<double>(options.problem.ring_size),
                                         result.time_s, held_bytes(result.memory), options.seed);

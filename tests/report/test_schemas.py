@@ -123,6 +123,38 @@ class Schemas(CommandLineTest):
                        check=True, capture_output=True)
         self.assert_valid(read(joined), "trace")
 
+    def test_simulate_with_failures_types_and_what_ifs(self):
+        ring = ["simulate", "--ring-size", "4", "--chunk-tokens", "512", "--device-mtbf", "1e5", "--passes", "100"]
+        self.assert_valid(self.document([*ring, "--machine", MACHINE, "--tile-speedup", "1.5", "--stragglers", "0.5:2"]))
+        self.assert_valid(self.document([*ring, "--machine", MACHINE, "--failure-trials", "0", "--checkpoint-interval", "young",
+                                         "--checkpoint-bandwidth", "1GB"]))
+        never = self.document([*ring[:-3], "1e-9", *ring[-2:], "--machine", MACHINE])
+        self.assertIsNone(never["rows"][0]["time_with_failures_s"])
+        self.assert_valid(never)
+        other = MACHINE.with_name("h100_ndr.json")
+        mixed = self.document([*ring, "--machine", f"{other}:2,{other}:2"])
+        self.assertEqual(len(mixed["rows"][0]["device_types"]), 2)
+        self.assert_valid(mixed)
+
+    def test_machine_with_every_optional_field(self):
+        machine = read(MACHINE)
+        number = {"value": 2.0, "kind": "analytic", "source": "a test"}
+        machine["failures"] = dict.fromkeys(["device_mtbf_s", "detection_s", "restart_s", "checkpoint_bandwidth_bytes_per_s",
+                                             "storage_bandwidth_bytes_per_s"], number)
+        machine["links"][-1].update({"devices_per_card": 1, "duplex": "half", "oversubscription": number,
+                                     "rendezvous": {"threshold_bytes": 8192, "handshake_s": number},
+                                     "receive_buffer_bytes": 65536})
+        self.assert_valid(machine)
+        self.assert_valid(self.document(["simulate", "--machine", self.write("machine.json", machine), "--ring-size", "2",
+                                         "--chunk-tokens", "64"]))
+        for path in [("links", -1, "duplex"), ("links", -1, "oversubscription"), ("failures", "restart_s")]:
+            wrong = copy.deepcopy(machine)
+            place = wrong
+            for key in path[:-1]:
+                place = place[key]
+            place[path[-1]] = "both"
+            self.assertNotEqual(self.errors(wrong), [], path)
+
     def test_sweep_with_its_journal_and_the_verdicts_on_it(self):
         file = self.write("experiment.json", EXPERIMENT)
         self.assert_valid(EXPERIMENT)
