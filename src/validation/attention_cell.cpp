@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "validation/attention_cell.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "validation/row_scope.hpp"
+#include "validation/table_facts.hpp"
+
+namespace ringscale::validation {
+
+namespace {
+
+std::int64_t whole(double value) { return std::llround(value); }
+
+std::optional<std::int64_t> parse_whole(std::string_view text) {
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc{} && end == text.data() + text.size() && value > 0 ? std::optional(value) : std::nullopt;
+}
+
+/// A number that a column's name carries, such as d128, hdim64 or 16k.
+std::optional<std::int64_t> head_dim_in(const std::vector<std::string> &words) {
+  for (const std::string &word : words) {
+    for (const std::string_view opening : {"d", "hd", "hdim", "dim"}) {
+      if (word.starts_with(opening)) {
+        if (const auto value = parse_whole(std::string_view(word).substr(opening.size()))) {
+          return value;
+        }
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<std::int64_t> tokens_in(const std::vector<std::string> &words) {
+  for (const std::string &word : words) {
+    if (word.ends_with("k")) {
+      if (const auto value = parse_whole(std::string_view(word).substr(0, word.size() - 1))) {
+        return *value * 1024;
+      }
+    }
+    if (const auto value = parse_whole(word); value && *value >= 256) {
+      return value;
+    }
+  }
+  return std::nullopt;
+}
+
+/// Words that say how a ring is laid out; nothing when none of them occurs.
+std::optional<RingKind> ring_kind_in(const std::vector<std::string> &words) {
+  for (const std::string &word : words) {
+    if (word == "zigzag" || word == "burst" || word == "balanced" || word == "megatron") {
+      return RingKind::zigzag;
+    }
+    if (word == "stripe" || word == "striped") {
+      return RingKind::striped;
+    }
+    if (word == "gather" || word == "allgather" || word == "llama3") {
+      return RingKind::all_gather;
+    }
+    if (word == "ring" || word == "basic" || word == "contiguous" || word == "naive") {
+      return RingKind::contiguous;
+    }
+  }
+  return std::nullopt;
+}
+
+bool is_all_to_all(const std::vector<std::string> &words) {
+  return has_word(words, "ulysses") || has_word(words, "a2a") || has_word(words, "alltoall");
+}
+
+bool is_one_device(const std::vector<std::string> &words) {
+  return has_word(words, "single") || has_word(words, "1gpu") || (!words.empty() && words.front() == "one");
+}
+
+void read_passes(const Column &column, const RowFacts &facts, AttentionCell &cell) {
+  std::string pass = pass_of(column.words);
+  if (pass.empty()) {
+    pass = pass_of(words_of(facts.text({"pass", "direction", "mode"})));
+  }
+  cell.forward = pass != "bwd";
+  cell.backward = pass == "bwd" || pass == "fwd_bwd";
+}
+
+bool read_causal(const Table &table, std::size_t row, const Column &column, const RowFacts &facts) {
+  if (has_word(column.words, "causal")) {
+    return !has_word(column.words, "non") && !has_word(column.words, "noncausal");
+  }
+  if (const auto value = facts.truth("causal")) {
+    return *value;
+  }
+  const std::vector<std::string> words = words_of(facts.text({"mask", "causal", "attention"}));
+  static_cast<void>(row);
+  const std::vector<std::string> title = words_of(table.title);
+  return (has_word(words, "causal") && !has_word(words, "non")) ||
+         (words.empty() && has_word(title, "causal") && !has_word(title, "non"));
+}
+
+/// Devices, and their division among ring and all-to-all.
+bool read_devices(const Column &column, const RowFacts &facts, AttentionCell &cell, std::string &reason) {
+  const auto devices = facts.number({"gpus", "devices", "world_size", "num_gpus", "ranks", "cp", "sp"});
+  const auto ring = facts.number({"ring_degree", "ring_size"});
+  const auto ulysses = facts.number({"ulysses_degree", "all_to_all_degree", "ulysses_size"});
+  cell.devices = whole(devices.value_or(ring.value_or(1.0) * ulysses.value_or(1.0)));
+  cell.one_device = is_one_device(column.words) && cell.devices > 1;
+  if (cell.one_device || cell.devices == 1) {
+    cell.devices = 1;
+    return true;
+  }
+  std::vector<std::string> words = column.words;
+  for (const std::string &word : facts.label_words()) {
+    words.push_back(word);
+  }
+  const bool all_to_all = is_all_to_all(column.words) || (!ulysses && !ring && is_all_to_all(words));
+  cell.ulysses_degree = whole(ulysses.value_or(all_to_all ? static_cast<double>(cell.devices) : 1.0));
+  cell.ring_degree = cell.devices / std::max<std::int64_t>(1, cell.ulysses_degree);
+  if (cell.ulysses_degree < 1 || cell.ring_degree * cell.ulysses_degree != cell.devices) {
+    reason = "ring and all-to-all degree do not multiply to the devices";
+    return false;
+  }
+  cell.kind = ring_kind_in(column.words)
+                  .value_or(ring_kind_in(words).value_or(
+                      ring_kind_in(words_of(facts.text({"implementation", "method", "schedule"})))
+                          .value_or(RingKind::contiguous)));
+  return true;
+}
+
+bool read_shape(const Table &table, std::size_t row, const Column &column, const RowFacts &facts, AttentionCell &cell,
+                std::string &reason) {
+  const auto heads = facts.number({"query_heads", "heads", "num_heads", "head_num", "n_heads", "attention_heads"});
+  const auto group = facts.number({"kv_group", "group_num", "gqa_group"});
+  const auto kv_heads = facts.number({"kv_heads", "num_kv_heads", "key_value_heads"});
+  const auto hidden = facts.number({"hidden_size", "hidden", "embed_dim"});
+  auto head_dim = facts.number({"head_dim", "head_size", "dim_head", "headdim"});
+  if (!head_dim && hidden && heads) {
+    head_dim = *hidden / *heads;
+  }
+  if (!head_dim) {
+    if (const auto named = head_dim_in(column.words)) {
+      head_dim = static_cast<double>(*named);
+    }
+  }
+  auto tokens = facts.number({"sequence_tokens", "tokens_total", "seq_len", "seqlen", "sequence_length",
+                              "context_tokens", "context_ktokens", "sequence_ktokens", "tokens", "length_tokens"});
+  const auto local =
+      facts.number({"tokens_per_gpu", "tokens_per_device", "chunk_tokens", "local_tokens", "block_tokens"});
+  // A yardstick beside figures of many devices has one device's tokens where these are given.
+  if (local && (cell.one_device || !tokens)) {
+    tokens = *local * static_cast<double>(cell.devices);
+  } else if (tokens && facts.text({"sequence_is"}) == "local") {
+    *tokens *= static_cast<double>(cell.devices);
+  }
+  if (!tokens) {
+    if (const auto named = tokens_in(column.words)) {
+      tokens = static_cast<double>(*named);
+    }
+  }
+  if (!tokens || !head_dim || !(*tokens >= 1.0) || !(*head_dim >= 1.0)) {
+    reason = std::string("the row and the setup give no ") + (tokens ? "head_dim" : "tokens");
+    return false;
+  }
+  cell.attention.batch = whole(facts.number({"batch_size", "batch", "bs", "micro_batch"}).value_or(1.0));
+  cell.attention.tokens = whole(*tokens);
+  cell.attention.head_dim = whole(*head_dim);
+  cell.attention.query_heads = heads ? whole(*heads) : 0;
+  cell.attention.kv_heads = kv_heads && heads ? whole(*kv_heads)
+                            : heads && group  ? whole(*heads / *group)
+                                              : cell.attention.query_heads;
+  cell.attention.mask = read_causal(table, row, column, facts) ? problem::Mask::causal : problem::Mask::none;
+  cell.element_bytes =
+      whole(facts.number({"element_bytes"}).value_or(facts.text({"dtype", "precision"}) == "fp32" ? 4.0 : 2.0));
+  return true;
+}
+
+} // namespace
+
+std::optional<AttentionCell> read_attention_cell(const Table &table, std::size_t row, std::size_t column,
+                                                 std::string &reason) {
+  const Column &about = table.columns[column];
+  const RowFacts facts(table, row);
+  AttentionCell cell;
+  cell.row = row;
+  cell.column = column;
+  const std::string &dimension = about.unit.dimension;
+  if (dimension != "1/s" && dimension != "s" && dimension != "FLOP/s") {
+    reason = "unit '" + about.unit_text + "' is no time, rate or FLOP/s";
+    return std::nullopt;
+  }
+  if (facts.number({"layers", "num_layers", "model_params_b"})) {
+    reason = "it is about a whole model";
+    return std::nullopt;
+  }
+  cell.quantity = dimension == "1/s" ? Quantity::rate : dimension == "s" ? Quantity::time : Quantity::flop_rate;
+  cell.scale = about.unit.scale;
+  cell.labels = facts.labels();
+  if (!read_devices(about, facts, cell, reason) || !read_shape(table, row, about, facts, cell, reason)) {
+    return std::nullopt;
+  }
+  read_passes(about, facts, cell);
+  cell.published = table.number(row, column).value_or(0.0) * cell.scale;
+  if (cell.quantity == Quantity::flop_rate && !about.unit.per_device) {
+    cell.published /= static_cast<double>(cell.devices);
+    cell.scale /= static_cast<double>(cell.devices);
+  }
+  if (!(cell.published > 0.0)) {
+    reason = "the figure is not above 0";
+    return std::nullopt;
+  }
+  return cell;
+}
+
+double flop_of(const AttentionCell &cell) {
+  const double passes = (cell.forward ? 1.0 : 0.0) + (cell.backward ? 2.5 : 0.0);
+  return passes * problem::forward_flop(cell.attention);
+}
+
+} // namespace ringscale::validation

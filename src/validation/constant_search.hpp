@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <vector>
+
+namespace ringscale::validation {
+
+/// A positive constant to be found: where the search begins, how it may move, and how strongly it is held there.
+struct Unknown {
+  double start = 1.0;
+  double low = 0.0;
+  double high = 0.0;
+  double hold = 0.05; ///< added to the objective for a factor e away from the start, squared
+};
+
+/// Minimises objective(values) + sum of hold x log(value / start)^2 by a pattern search in the logarithms (Hooke and
+/// Jeeves 1961): a step up or down along every axis, halved when none helps. Deterministic. For a handful of unknowns.
+std::vector<double> search_constants(const std::vector<Unknown> &unknowns,
+                                     const std::function<double(const std::vector<double> &)> &objective);
+
+} // namespace ringscale::validation
