@@ -86,13 +86,15 @@ void print_results(Session &session, const std::vector<validation::TableResult> 
   for (const std::string &line : validation::summary_lines(results)) {
     session.say(line);
   }
-  session.say("errors are |predicted / published - 1| of predicted cells; fitted ones do not count");
+  session.say("errors are |predicted / published - 1| of predicted cells, fitted ones do not count; formulas are the "
+              "table's own, "
+              "models know the settings alone");
   for (const validation::TableResult &result : results) {
     for (const validation::Fit &fit : result.fits) {
       std::array<char, 64> value{};
       std::snprintf(value.data(), value.size(), " = %.4g ", fit.value);
-      session.say("fit " + fit.name + value.data() + fit.unit + ", from " + std::to_string(fit.cells.size()) +
-                  (fit.cells.size() == 1 ? " cell" : " cells"));
+      session.say("fit " + result.table->id + ": " + fit.name + value.data() + fit.unit + ", from " +
+                  std::to_string(fit.cells.size()) + (fit.cells.size() == 1 ? " cell" : " cells"));
     }
   }
 }

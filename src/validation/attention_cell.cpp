@@ -174,6 +174,20 @@ bool read_shape(const Table &table, std::size_t row, const Column &column, const
   return true;
 }
 
+/// What is left of a column's name without unit, pass and kind of ring.
+std::string variant_of(const Column &column) {
+  std::string variant;
+  for (const std::string &word : parse_name(column.name).stem) {
+    static const std::vector<std::string> known{"fwd", "bwd",    "forward", "backward", "iter",
+                                                "per", "time",   "time",    "gpu",      "device",
+                                                "s",   "single", "latency", "non",      "causal"};
+    if (!ring_kind_in({word}) && !is_all_to_all({word}) && !has_word(known, word)) {
+      variant += word + " ";
+    }
+  }
+  return variant;
+}
+
 } // namespace
 
 std::optional<AttentionCell> read_attention_cell(const Table &table, std::size_t row, std::size_t column,
@@ -195,6 +209,7 @@ std::optional<AttentionCell> read_attention_cell(const Table &table, std::size_t
   cell.quantity = dimension == "1/s" ? Quantity::rate : dimension == "s" ? Quantity::time : Quantity::flop_rate;
   cell.scale = about.unit.scale;
   cell.labels = facts.labels();
+  cell.variant = variant_of(about);
   if (!read_devices(about, facts, cell, reason) || !read_shape(table, row, about, facts, cell, reason)) {
     return std::nullopt;
   }

@@ -32,6 +32,7 @@ struct AttentionCell {
   double published = 0.0; ///< in base units: 1/s, s or FLOP/s per device
   double scale = 1.0;     ///< base units of one unit of the column
   std::string labels;     ///< of the row
+  std::string variant;    ///< words of the column that say none of the above: an implementation of its own
 };
 
 /// The figure of a cell as one about attention, or nothing and why it is none.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "machine/links.hpp"
 #include "simulator/simulation.hpp"
 
 namespace ringscale::validation {
@@ -33,6 +34,7 @@ machine::Machine with_constants(const machine::Machine &machine, const Attention
   for (machine::Link &link : made.links) {
     link.bandwidth_bytes_per_s.value *= constants.link_gain;
   }
+  made.overlap.hidden_fraction.value *= std::min(1.0, constants.hidden_fraction);
   return made;
 }
 
@@ -68,11 +70,11 @@ double all_to_all_seconds(const AttentionCell &cell, const machine::Machine &mac
   const double bytes = static_cast<double>(attention.batch) * static_cast<double>(attention.tokens) * heads *
                        static_cast<double>(attention.head_dim * cell.element_bytes) /
                        static_cast<double>(cell.devices) * others / static_cast<double>(cell.ulysses_degree);
-  const machine::Link &link = machine.links.front();
+  const machine::Link &link = machine::link_between(machine, 0, cell.ulysses_degree - 1);
+  const double bandwidth = link.bandwidth_bytes_per_s.value * constants.link_gain * constants.all_to_all_gain;
   const double passes = (cell.forward ? 1.0 : 0.0) + (cell.backward ? 2.0 : 0.0);
-  return passes *
-         (4.0 * others * link.latency_s.value + bytes / (link.bandwidth_bytes_per_s.value * constants.link_gain) *
-                                                    (1.0 + constants.all_to_all_sharing * others));
+  return passes * (4.0 * others * link.latency_s.value +
+                   bytes / bandwidth * (1.0 + constants.all_to_all_sharing * (others - 1.0)));
 }
 
 } // namespace

@@ -16,7 +16,9 @@ struct AttentionConstants {
   double gradient_bytes = 12.0;    ///< to add a step's gradients of the queries
   double iteration_s = 0.0;        ///< once a call, on more than one device
   double link_gain = 1.0;          ///< bandwidth reached over that of the machine file
+  double all_to_all_gain = 1.0;    ///< the same for an all-to-all, over link_gain
   double all_to_all_sharing = 0.0; ///< 1: the devices of an all-to-all divide one link, 0: each has its own
+  double hidden_fraction = 1.0;    ///< of a hop that runs behind compute
 };
 
 /// Rate of a forward tile from a share of the peak, its exponentials not hidden behind its products:

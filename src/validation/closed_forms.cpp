@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "claims/expression.hpp"
 #include "validation/formula.hpp"
 #include "validation/table_facts.hpp"
 #include "validation/unit.hpp"
@@ -17,7 +18,38 @@ bool all_in(const std::vector<std::string> &needed, const std::vector<std::strin
          std::all_of(needed.begin(), needed.end(), [&](const std::string &word) { return has_word(words, word); });
 }
 
-/// The value with every variable 1 of the formula whose name has all words of a label of the row and says bytes.
+std::optional<double> variable(std::string_view name) {
+  static const std::vector<std::pair<std::string_view, double>> layer{{"s", 65536.0}, {"n", 32.0},  {"h", 4096.0},
+                                                                      {"c", 4096.0},  {"d", 128.0}, {"a", 32.0}};
+  for (const auto &[letter, value] : layer) {
+    if (letter == name) {
+      return value;
+    }
+  }
+  return 1.0;
+}
+
+} // namespace
+
+double value_of_printed_formula(const std::string &text) {
+  return claims::Expression(text, "formula").evaluate(variable);
+}
+
+namespace {
+
+/// The largest of the row's formulas beside the column of totals.
+std::optional<double> largest_part(const Table &table, std::size_t row, std::size_t total) {
+  std::optional<double> largest;
+  for (std::size_t column = 0; column < table.columns.size(); ++column) {
+    const auto text = column != total && table.columns[column].is_formula ? table.text(row, column) : std::nullopt;
+    if (text) {
+      largest = std::max(largest.value_or(0.0), value_of_printed_formula(*text));
+    }
+  }
+  return largest;
+}
+
+/// The value of the formula whose name has all words of a label of the row and says bytes.
 std::optional<std::pair<double, std::string>> formula_of_label(const Table &table, std::size_t row) {
   for (const auto &[name, text] : table.formulas) {
     const NameParts key = parse_name(name);
@@ -28,7 +60,7 @@ std::optional<std::pair<double, std::string>> formula_of_label(const Table &tabl
     for (std::size_t column = 0; column < table.columns.size(); ++column) {
       const auto label = table.text(row, column);
       if (label && !table.columns[column].is_formula && all_in(words_of(*label), key.stem)) {
-        return std::pair(formula->evaluate([](std::string_view) { return 1.0; }), text);
+        return std::pair(formula->evaluate(variable), text);
       }
     }
   }
@@ -85,6 +117,9 @@ void predict_printed_formulas(const Table &table, std::vector<Prediction> &predi
     if (has_word(column.words, "total")) {
       if (const auto found = formula_of_label(table, prediction.row)) {
         accept(prediction, found->first, found->second);
+        prediction.reason.clear();
+      } else if (const auto part = largest_part(table, prediction.row, prediction.column)) {
+        accept(prediction, *part, "the largest of the row's other formulas");
         prediction.reason.clear();
       }
     }

@@ -14,8 +14,12 @@ struct Unknown {
   double hold = 0.05; ///< added to the objective for a factor e away from the start, squared
 };
 
-/// Minimises objective(values) + sum of hold x log(value / start)^2 by a pattern search in the logarithms (Hooke and
-/// Jeeves 1961): a step up or down along every axis, halved when none helps. Deterministic. For a handful of unknowns.
+/// |log ratio|, rounded off below one percent: what fits sum over their figures. A figure that is far off counts once.
+double soft_distance(double ratio);
+
+/// Minimises objective(values) + sum of hold x log(value / start)^2 by a pattern search in the logarithms (after Hooke
+/// and Jeeves 1961): steps along every axis and every diagonal of two, halved when none helps. Deterministic. For a
+/// handful of unknowns.
 std::vector<double> search_constants(const std::vector<Unknown> &unknowns,
                                      const std::function<double(const std::vector<double> &)> &objective);
 

@@ -8,7 +8,7 @@
 #include <set>
 #include <string>
 
-#include "validation/attention_model.hpp"
+#include "validation/attention_groups.hpp"
 #include "validation/table_facts.hpp"
 
 namespace ringscale::validation {
@@ -86,11 +86,13 @@ void predict_contexts(const Table &table, const std::vector<machine::Machine> &m
   const bool powers = std::all_of(cells.begin(), cells.end(),
                                   [](const ContextCell &cell) { return is_power_of_two(cell.published / cell.scale); });
   std::map<std::string, double> of_system; // tokens over `linear`
-  std::map<std::size_t, double> of_column{{base_column, 1.0}};
+  std::map<std::string, double> of_kind;   // by column, and by system where scores are kept
+  const auto kind_of = [&](const ContextCell &cell) {
+    return table.columns[cell.prediction->column].name + (cell.keeps_scores ? " on " + cell.system : "");
+  };
   const auto fitted = [&](const ContextCell &cell, const std::string &what, double value, const std::string &unit) {
     cell.prediction->role = Role::fitted;
-    fits.push_back(
-        {table.id + ": " + what, value, unit, {cell_name(table, cell.prediction->row, cell.prediction->column)}});
+    fits.push_back({what, value, unit, {cell_name(table, cell.prediction->row, cell.prediction->column)}});
   };
   for (const ContextCell &cell : cells) {
     if (cell.prediction->column == base_column && !of_system.contains(cell.system)) {
@@ -103,10 +105,9 @@ void predict_contexts(const Table &table, const std::vector<machine::Machine> &m
     return cell.keeps_scores ? std::sqrt(tokens * cell.per_score) : tokens * cell.linear;
   };
   for (const ContextCell &cell : cells) {
-    const std::size_t column = cell.prediction->column;
-    if (of_system.contains(cell.system) && !of_column.contains(column)) {
-      of_column[column] = cell.published / plain(cell);
-      fitted(cell, "tokens of " + table.columns[column].name + " over the plain estimate", of_column[column], "1");
+    if (cell.prediction->column != base_column && of_system.contains(cell.system) && !of_kind.contains(kind_of(cell))) {
+      of_kind[kind_of(cell)] = cell.published / plain(cell);
+      fitted(cell, "tokens of " + kind_of(cell) + " over the plain estimate", of_kind[kind_of(cell)], "1");
     }
   }
   for (const ContextCell &cell : cells) {
@@ -114,7 +115,8 @@ void predict_contexts(const Table &table, const std::vector<machine::Machine> &m
       cell.prediction->reason = "no figure of this system without scores gives its bytes of a token";
       continue;
     }
-    double tokens = plain(cell) * of_column.at(cell.prediction->column) / cell.scale;
+    const auto kind = of_kind.find(kind_of(cell));
+    double tokens = plain(cell) * (kind == of_kind.end() ? 1.0 : kind->second) / cell.scale;
     tokens = powers ? std::exp2(std::round(std::log2(tokens))) : tokens;
     cell.prediction->role = cell.prediction->role == Role::fitted ? Role::fitted : Role::predicted;
     cell.prediction->value = tokens;

@@ -18,6 +18,7 @@ struct Prediction {
   std::optional<double> value; ///< in the column's unit
   std::string kind;            ///< analytic or simulated; empty when not predicted
   std::string method;          ///< the formula or the model
+  bool by_formula = false;     ///< by a formula of the table, from other published figures of the row
   std::string reason;          ///< why nothing was predicted
 };
 
@@ -28,5 +29,9 @@ struct Fit {
   std::string unit;
   std::vector<std::string> cells; ///< names of cells
 };
+
+/// Adds a constant; one of the same name and value only gains cells.
+void add_fit(std::vector<Fit> &fits, const std::string &name, double value, const std::string &unit,
+             const std::vector<std::string> &cells);
 
 } // namespace ringscale::validation

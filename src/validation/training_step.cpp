@@ -32,7 +32,11 @@ double training_seconds(const TrainingStep &step, const machine::Machine &machin
   const double split = step.tensor * step.context;
   const double stages = step.pipeline;
   // A stage's share of one micro-batch, forward.
-  const double products_s = product_flop(step, step.micro_batch) / (split * stages * products_per_s);
+  const double logits_flop = 2.0 * step.micro_batch * step.tokens * step.hidden * step.vocabulary;
+  const double layers_flop = product_flop(step, step.micro_batch) - logits_flop;
+  const double products_s = layers_flop / (split * stages * products_per_s);
+  // The last stage has the logits beside its layers and sets the pace of the others; they are not recomputed.
+  const double logits_s = 3.0 * logits_flop / (split * products_per_s);
   const double attention_s = attention_flop(step, step.micro_batch) / (split * stages * attention_per_s);
   const double elements = step.micro_batch * step.tokens / step.context * step.hidden * step.layers / stages;
   const double undivided = step.sequence_parallel ? 10.0 / step.tensor : 10.0;
@@ -53,7 +57,8 @@ double training_seconds(const TrainingStep &step, const machine::Machine &machin
   const double parameters = product_flop(step, 1.0) / (2.0 * step.tokens);
   constexpr double state_bytes = 18.0; // weights, gradients, master weights and two moments
   const double optimiser_s = 2.0 * state_bytes * parameters / (step.tensor * stages * bandwidth);
-  return (micro_batches + (step.pipeline - 1.0) / step.interleaved) * micro_s + optimiser_s;
+  const double bubble = (step.pipeline - 1.0) / step.interleaved;
+  return micro_batches * (micro_s + logits_s) + bubble * micro_s + optimiser_s;
 }
 
 double utilisation(const TrainingStep &step, const TrainingConstants &constants) {

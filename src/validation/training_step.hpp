@@ -31,6 +31,7 @@ struct TrainingStep {
   bool causal = true;
 
   double devices() const { return tensor * pipeline * data * context; }
+  bool operator==(const TrainingStep &) const = default;
 };
 
 /// Shares of what the machine file states that a training framework reaches.

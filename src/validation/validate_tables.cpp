@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "claims/expression.hpp"
 #include "statistics/summary.hpp"
 #include "validation/arithmetic.hpp"
 #include "validation/attention_model.hpp"
@@ -46,12 +45,16 @@ void list_cells(const std::vector<Table> &tables, const Table &table, TableResul
         ++result.summary.missing;
         continue;
       }
-      Prediction prediction{row, column, Role::not_predicted, {}, "", "", "no formula and no model covers it"};
+      Prediction prediction;
+      prediction.row = row;
+      prediction.column = column;
+      prediction.reason = "no formula and no model covers it";
       if (const auto arithmetic = evaluate_cell(tables, table, row, column)) {
         prediction.role = Role::predicted;
         prediction.value = arithmetic->value;
         prediction.kind = "analytic";
         prediction.method = arithmetic->formula;
+        prediction.by_formula = true;
         prediction.reason.clear();
       }
       result.predictions.push_back(std::move(prediction));
@@ -87,8 +90,21 @@ template <class Layer> void run_layer(TableResult &result, Layer layer) {
   }
 }
 
+ErrorSummary errors_of(const std::vector<double> &errors) {
+  ErrorSummary summary;
+  summary.cells = errors.size();
+  if (!errors.empty()) {
+    constexpr double ninth_decile = 0.9;
+    summary.median = statistics::median(errors);
+    summary.ninth_decile = statistics::quantile(errors, ninth_decile);
+    summary.largest = *std::max_element(errors.begin(), errors.end());
+  }
+  return summary;
+}
+
 void summarise(TableResult &result) {
-  std::vector<double> errors;
+  std::vector<double> of_formulas;
+  std::vector<double> of_models;
   TableSummary &summary = result.summary;
   for (const Prediction &prediction : result.predictions) {
     summary.predicted += prediction.role == Role::predicted ? 1 : 0;
@@ -96,16 +112,14 @@ void summarise(TableResult &result) {
     summary.not_predicted += prediction.role == Role::not_predicted ? 1 : 0;
     if (prediction.role == Role::predicted) {
       if (const auto error = relative_error(*result.table, prediction)) {
-        errors.push_back(std::abs(*error));
+        (prediction.by_formula ? of_formulas : of_models).push_back(std::abs(*error));
       }
     }
   }
-  if (!errors.empty()) {
-    constexpr double ninth_decile = 0.9;
-    summary.median_error = statistics::median(errors);
-    summary.ninth_decile_error = statistics::quantile(errors, ninth_decile);
-    summary.largest_error = *std::max_element(errors.begin(), errors.end());
-  }
+  summary.formulas = errors_of(of_formulas);
+  summary.models = errors_of(of_models);
+  of_models.insert(of_models.end(), of_formulas.begin(), of_formulas.end());
+  summary.all = errors_of(of_models);
 }
 
 } // namespace
@@ -118,7 +132,7 @@ std::optional<double> published_number(const Table &table, std::size_t row, std:
   if (!text || !table.columns[column].is_formula) {
     return std::nullopt;
   }
-  return claims::Expression(*text, table.where).evaluate([](std::string_view) { return 1.0; });
+  return value_of_printed_formula(*text);
 }
 
 std::optional<double> relative_error(const Table &table, const Prediction &prediction) {

@@ -11,15 +11,24 @@
 
 namespace ringscale::validation {
 
-/// Errors of one table: |predicted / published - 1| over its predicted cells.
+/// |predicted / published - 1| over some predicted cells.
+struct ErrorSummary {
+  std::size_t cells = 0; ///< with an error: a published 0 has none
+  double median = 0.0;
+  double ninth_decile = 0.0;
+  double largest = 0.0;
+};
+
+/// Counts and errors of one table, also by what predicted: its own formulas from other published figures of the row, or
+/// models that know settings alone.
 struct TableSummary {
   std::size_t predicted = 0;
   std::size_t fitted = 0;
   std::size_t not_predicted = 0;
   std::size_t missing = 0; ///< null in the file
-  double median_error = 0.0;
-  double ninth_decile_error = 0.0;
-  double largest_error = 0.0;
+  ErrorSummary all;
+  ErrorSummary formulas;
+  ErrorSummary models;
 };
 
 struct TableResult {
@@ -40,7 +49,7 @@ std::vector<TableResult> validate_tables(const std::vector<Table> &tables,
 /// predicted / published - 1; nothing when there is no prediction or the published figure is 0.
 std::optional<double> relative_error(const Table &table, const Prediction &prediction);
 
-/// The published number of a cell; of a formula as printed, its value with every variable 1.
+/// The published number of a cell; of a formula as printed, value_of_printed_formula.
 std::optional<double> published_number(const Table &table, std::size_t row, std::size_t column);
 
 } // namespace ringscale::validation

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <cstdio>
 
-#include "validation/attention_model.hpp"
+#include "validation/attention_groups.hpp"
 #include "validation/table_facts.hpp"
 
 namespace ringscale::validation {
@@ -16,6 +16,23 @@ namespace {
 
 Json or_null(const std::optional<double> &value) {
   return value && std::isfinite(*value) ? Json(*value) : Json(nullptr);
+}
+
+Json errors_to_json(const ErrorSummary &errors) {
+  const bool any = errors.cells > 0;
+  return {{"cells", errors.cells},
+          {"median", any ? Json(errors.median) : Json(nullptr)},
+          {"ninth_decile", any ? Json(errors.ninth_decile) : Json(nullptr)},
+          {"largest", any ? Json(errors.largest) : Json(nullptr)}};
+}
+
+std::string percent(const ErrorSummary &errors, double share) {
+  if (errors.cells == 0) {
+    return "-";
+  }
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.2f %%", 100.0 * share);
+  return text.data();
 }
 
 Json row_of(const Table &table, const Prediction &prediction) {
@@ -43,6 +60,7 @@ Json row_of(const Table &table, const Prediction &prediction) {
     row["reason"] = prediction.reason;
   } else {
     row["method"] = prediction.method;
+    row["by_formula"] = prediction.by_formula;
   }
   return row;
 }
@@ -75,10 +93,9 @@ Json table_summaries(const std::vector<TableResult> &results) {
     entry["fitted"] = summary.fitted;
     entry["not_predicted"] = summary.not_predicted;
     entry["missing"] = summary.missing;
-    const bool any = summary.predicted > 0;
-    entry["median_relative_error"] = any ? Json(summary.median_error) : Json(nullptr);
-    entry["ninth_decile_relative_error"] = any ? Json(summary.ninth_decile_error) : Json(nullptr);
-    entry["largest_relative_error"] = any ? Json(summary.largest_error) : Json(nullptr);
+    entry["errors"] = errors_to_json(summary.all);
+    entry["formula_errors"] = errors_to_json(summary.formulas);
+    entry["model_errors"] = errors_to_json(summary.models);
     entry["settings"] = result.settings;
     tables.push_back(std::move(entry));
   }
@@ -101,20 +118,18 @@ Json fit_rows(const std::vector<TableResult> &results) {
 
 std::vector<std::string> summary_lines(const std::vector<TableResult> &results) {
   std::vector<std::string> lines;
-  std::array<char, 160> text{};
-  std::snprintf(text.data(), text.size(), "%-10s %9s %7s %9s %8s %9s %9s %9s", "table", "predicted", "fitted",
-                "not pred.", "missing", "median", "90 %", "largest");
+  std::array<char, 200> text{};
+  std::snprintf(text.data(), text.size(), "%-9s %6s %8s %9s | %8s %9s | %6s %8s %8s %8s", "table", "fitted", "missing",
+                "not pred.", "formulas", "largest", "models", "median", "90 %", "largest");
   lines.emplace_back(text.data());
   for (const TableResult &result : results) {
     const TableSummary &summary = result.summary;
-    if (summary.predicted > 0) {
-      std::snprintf(text.data(), text.size(), "%-10s %9zu %7zu %9zu %8zu %7.2f %% %7.2f %% %7.2f %%",
-                    result.table->id.c_str(), summary.predicted, summary.fitted, summary.not_predicted, summary.missing,
-                    100.0 * summary.median_error, 100.0 * summary.ninth_decile_error, 100.0 * summary.largest_error);
-    } else {
-      std::snprintf(text.data(), text.size(), "%-10s %9zu %7zu %9zu %8zu %9s %9s %9s", result.table->id.c_str(),
-                    summary.predicted, summary.fitted, summary.not_predicted, summary.missing, "-", "-", "-");
-    }
+    std::snprintf(text.data(), text.size(), "%-9s %6zu %8zu %9zu | %8zu %9s | %6zu %8s %8s %8s",
+                  result.table->id.c_str(), summary.fitted, summary.missing, summary.not_predicted,
+                  summary.formulas.cells, percent(summary.formulas, summary.formulas.largest).c_str(),
+                  summary.models.cells, percent(summary.models, summary.models.median).c_str(),
+                  percent(summary.models, summary.models.ninth_decile).c_str(),
+                  percent(summary.models, summary.models.largest).c_str());
     lines.emplace_back(text.data());
   }
   return lines;
