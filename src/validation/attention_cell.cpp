@@ -10,6 +10,24 @@
 
 namespace ringscale::validation {
 
+std::optional<RingKind> ring_kind_in(const std::vector<std::string> &words) {
+  for (const std::string &word : words) {
+    if (word == "zigzag" || word == "burst" || word == "balanced" || word == "megatron") {
+      return RingKind::zigzag;
+    }
+    if (word == "stripe" || word == "striped") {
+      return RingKind::striped;
+    }
+    if (word == "gather" || word == "allgather" || word == "llama3") {
+      return RingKind::all_gather;
+    }
+    if (word == "ring" || word == "basic" || word == "contiguous" || word == "naive") {
+      return RingKind::contiguous;
+    }
+  }
+  return std::nullopt;
+}
+
 namespace {
 
 std::int64_t whole(double value) { return std::llround(value); }
@@ -48,25 +66,6 @@ std::optional<std::int64_t> tokens_in(const std::vector<std::string> &words) {
   return std::nullopt;
 }
 
-/// Words that say how a ring is laid out; nothing when none of them occurs.
-std::optional<RingKind> ring_kind_in(const std::vector<std::string> &words) {
-  for (const std::string &word : words) {
-    if (word == "zigzag" || word == "burst" || word == "balanced" || word == "megatron") {
-      return RingKind::zigzag;
-    }
-    if (word == "stripe" || word == "striped") {
-      return RingKind::striped;
-    }
-    if (word == "gather" || word == "allgather" || word == "llama3") {
-      return RingKind::all_gather;
-    }
-    if (word == "ring" || word == "basic" || word == "contiguous" || word == "naive") {
-      return RingKind::contiguous;
-    }
-  }
-  return std::nullopt;
-}
-
 bool is_all_to_all(const std::vector<std::string> &words) {
   return has_word(words, "ulysses") || has_word(words, "a2a") || has_word(words, "alltoall");
 }
@@ -100,9 +99,12 @@ bool read_causal(const Table &table, std::size_t row, const Column &column, cons
 
 /// Devices, and their division among ring and all-to-all.
 bool read_devices(const Column &column, const RowFacts &facts, AttentionCell &cell, std::string &reason) {
-  const auto devices = facts.number({"gpus", "devices", "world_size", "num_gpus", "ranks", "cp", "sp"});
+  auto devices = facts.number({"gpus", "devices", "world_size", "num_gpus", "ranks", "cp", "sp"});
   const auto ring = facts.number({"ring_degree", "ring_size"});
   const auto ulysses = facts.number({"ulysses_degree", "all_to_all_degree", "ulysses_size"});
+  if (!devices && !ring && !ulysses) {
+    devices = facts.setting("device", {"ulysses", "degree", "tensor", "pipeline", "data"});
+  }
   cell.devices = whole(devices.value_or(ring.value_or(1.0) * ulysses.value_or(1.0)));
   cell.one_device = is_one_device(column.words) && cell.devices > 1;
   if (cell.one_device || cell.devices == 1) {
@@ -129,11 +131,12 @@ bool read_devices(const Column &column, const RowFacts &facts, AttentionCell &ce
 
 bool read_shape(const Table &table, std::size_t row, const Column &column, const RowFacts &facts, AttentionCell &cell,
                 std::string &reason) {
-  const auto heads = facts.number({"query_heads", "heads", "num_heads", "head_num", "n_heads", "attention_heads"});
+  auto heads = facts.number({"query_heads", "heads", "num_heads", "head_num", "n_heads", "attention_heads"});
   const auto group = facts.number({"kv_group", "group_num", "gqa_group"});
   const auto kv_heads = facts.number({"kv_heads", "num_kv_heads", "key_value_heads"});
   const auto hidden = facts.number({"hidden_size", "hidden", "embed_dim"});
   auto head_dim = facts.number({"head_dim", "head_size", "dim_head", "headdim"});
+  heads = heads ? heads : facts.setting("head", {"kv", "key", "value", "group"});
   if (!head_dim && hidden && heads) {
     head_dim = *hidden / *heads;
   }
@@ -152,6 +155,9 @@ bool read_shape(const Table &table, std::size_t row, const Column &column, const
   } else if (tokens && facts.text({"sequence_is"}) == "local") {
     *tokens *= static_cast<double>(cell.devices);
   }
+  if (!tokens && !local) {
+    tokens = facts.setting("token", {"per", "local", "chunk", "block", "total", "window", "segment"});
+  }
   if (!tokens) {
     if (const auto named = tokens_in(column.words)) {
       tokens = static_cast<double>(*named);
@@ -161,7 +167,16 @@ bool read_shape(const Table &table, std::size_t row, const Column &column, const
     reason = std::string("the row and the setup give no ") + (tokens ? "head_dim" : "tokens");
     return false;
   }
-  cell.attention.batch = whole(facts.number({"batch_size", "batch", "bs", "micro_batch"}).value_or(1.0));
+  // Benchmarks of kernels on one device keep the tokens of all sequences at 16384 and heads x head_dim at 2048 where
+  // they do not say (Dao 2023, section 4.1; Shah et al. 2024, section 4.1).
+  const bool kernel = cell.devices == 1 && !cell.one_device && !heads;
+  const double all_tokens = facts.number({"total_tokens"}).value_or(kernel ? 16384.0 : *tokens);
+  const auto batch = facts.number({"batch_size", "batch", "bs", "micro_batch"});
+  cell.attention.batch = std::max<std::int64_t>(
+      1, whole(batch.value_or(facts.setting("sequence", {}).value_or(std::floor(all_tokens / *tokens)))));
+  if (kernel) {
+    heads = std::max(1.0, 2048.0 / *head_dim);
+  }
   cell.attention.tokens = whole(*tokens);
   cell.attention.head_dim = whole(*head_dim);
   cell.attention.query_heads = heads ? whole(*heads) : 0;
@@ -190,36 +205,52 @@ std::string variant_of(const Column &column) {
 
 } // namespace
 
-std::optional<AttentionCell> read_attention_cell(const Table &table, std::size_t row, std::size_t column,
-                                                 std::string &reason) {
+std::optional<AttentionCell> read_attention_setting(const Table &table, std::size_t row, std::size_t column,
+                                                    std::string &reason) {
   const Column &about = table.columns[column];
   const RowFacts facts(table, row);
   AttentionCell cell;
   cell.row = row;
   cell.column = column;
-  const std::string &dimension = about.unit.dimension;
-  if (dimension != "1/s" && dimension != "s" && dimension != "FLOP/s") {
-    reason = "unit '" + about.unit_text + "' is no time, rate or FLOP/s";
-    return std::nullopt;
-  }
   if (facts.number({"layers", "num_layers", "model_params_b"})) {
     reason = "it is about a whole model";
     return std::nullopt;
   }
-  cell.quantity = dimension == "1/s" ? Quantity::rate : dimension == "s" ? Quantity::time : Quantity::flop_rate;
-  cell.scale = about.unit.scale;
   cell.labels = facts.labels();
   cell.variant = variant_of(about);
   if (!read_devices(about, facts, cell, reason) || !read_shape(table, row, about, facts, cell, reason)) {
     return std::nullopt;
   }
   read_passes(about, facts, cell);
-  cell.published = table.number(row, column).value_or(0.0) * cell.scale;
-  if (cell.quantity == Quantity::flop_rate && !about.unit.per_device) {
-    cell.published /= static_cast<double>(cell.devices);
-    cell.scale /= static_cast<double>(cell.devices);
+  return cell;
+}
+
+std::optional<AttentionCell> read_attention_cell(const Table &table, std::size_t row, std::size_t column,
+                                                 std::string &reason) {
+  const Column &about = table.columns[column];
+  const std::string &dimension = about.unit.dimension;
+  if (dimension != "1/s" && dimension != "s" && dimension != "FLOP/s" && dimension != "token/s") {
+    reason = "unit '" + about.unit_text + "' is no time, rate or FLOP/s";
+    return std::nullopt;
   }
-  if (!(cell.published > 0.0)) {
+  auto cell = read_attention_setting(table, row, column, reason);
+  if (!cell) {
+    return std::nullopt;
+  }
+  cell->quantity = dimension == "1/s"      ? Quantity::rate
+                   : dimension == "s"      ? Quantity::time
+                   : dimension == "FLOP/s" ? Quantity::flop_rate
+                                           : Quantity::token_rate;
+  cell->scale = about.unit.scale;
+  cell->published = table.number(row, column).value_or(0.0) * cell->scale;
+  // FLOP/s are kept per device, tokens/s of all devices.
+  const auto devices = static_cast<double>(cell->devices);
+  const double share = cell->quantity == Quantity::flop_rate && !about.unit.per_device   ? 1.0 / devices
+                       : cell->quantity == Quantity::token_rate && about.unit.per_device ? devices
+                                                                                         : 1.0;
+  cell->published *= share;
+  cell->scale *= share;
+  if (!(cell->published > 0.0)) {
     reason = "the figure is not above 0";
     return std::nullopt;
   }

@@ -87,6 +87,8 @@ double seconds_of(const AttentionCell &cell) {
     return 1.0 / cell.published;
   case Quantity::time:
     return cell.published;
+  case Quantity::token_rate:
+    return static_cast<double>(cell.attention.batch * cell.attention.tokens) / cell.published;
   default:
     return flop_of(cell) / (cell.published * static_cast<double>(cell.devices));
   }
@@ -98,6 +100,8 @@ double shown(const AttentionCell &cell, double seconds) {
     return 1.0 / seconds / cell.scale;
   case Quantity::time:
     return seconds / cell.scale;
+  case Quantity::token_rate:
+    return static_cast<double>(cell.attention.batch * cell.attention.tokens) / seconds / cell.scale;
   default:
     return flop_of(cell) / (seconds * static_cast<double>(cell.devices)) / cell.scale;
   }

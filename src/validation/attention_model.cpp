@@ -79,26 +79,33 @@ Unknowns unknowns_of(const AttentionGroup &group) {
     return std::any_of(group.cells.begin(), group.cells.end(),
                        [&](const PlacedCell &placed) { return test(placed.cell); });
   };
+  const AttentionConstants start = starting_constants();
   Unknowns unknowns;
   if (group.yardsticks.empty()) {
     unknowns.has_share = true;
-    unknowns.add("share of the peak that products reach", "1", {0.75, 0.02, 1.0, 0.5}, nullptr);
+    unknowns.add("share of the peak that products reach", "1", {starting_share, 0.02, 1.0, 0.5}, nullptr);
   }
   const bool masked = any(
       [](const AttentionCell &cell) { return cell.attention.mask == problem::Mask::causal && cell.ring_degree > 1; });
   if (masked) {
-    unknowns.add("rate of a whole tile over one on the diagonal", "1", {1.12, 1.0, 2.0, 0.3},
+    unknowns.add("rate of a whole tile over one on the diagonal", "1", {start.unmasked_gain, 1.0, 2.0, 0.3},
                  &AttentionConstants::unmasked_gain);
   }
   if (any([](const AttentionCell &cell) { return cell.ring_degree > 1; })) {
-    unknowns.add("bytes moved to join partial outputs", "bytes per element", {40.0, 4.0, 400.0, 0.02},
+    unknowns.add("bytes moved to join partial outputs", "bytes per element", {start.merge_bytes, 4.0, 400.0, 0.02},
                  &AttentionConstants::merge_bytes);
     if (any([](const AttentionCell &cell) { return cell.backward && cell.ring_degree > 1; })) {
-      unknowns.add("bytes moved to add gradients", "bytes per element", {80.0, 4.0, 800.0, 0.02},
+      unknowns.add("bytes moved to add gradients", "bytes per element", {start.gradient_bytes, 4.0, 800.0, 0.02},
                    &AttentionConstants::gradient_bytes);
     }
   }
-  unknowns.add("time of a call beside attention", "s", {3e-4, 1e-6, 0.1, 0.005}, &AttentionConstants::iteration_s);
+  if (any([](const AttentionCell &cell) { return cell.devices > 1; })) {
+    unknowns.add("time of a call beside attention", "s", {start.iteration_s, 1e-6, 0.1, 0.005},
+                 &AttentionConstants::iteration_s);
+  } else {
+    unknowns.add("tokens at which a tile reaches half its rate", "tokens", {start.half_rate_tokens, 1.0, 4096.0, 0.02},
+                 &AttentionConstants::half_rate_tokens);
+  }
   if (std::any_of(group.cells.begin(), group.cells.end(), [](const PlacedCell &placed) { return placed.shared_bus; })) {
     unknowns.add("share of the link's bandwidth in a ring", "1", {0.6, 0.02, 2.0, 0.02},
                  &AttentionConstants::link_gain);
@@ -198,7 +205,7 @@ void predict_group(const Table &table, const AttentionGroup &group, const Places
     prediction.role = prediction.role == Role::fitted ? Role::fitted : Role::predicted;
     prediction.value = shown(placed.cell, seconds(placed, values));
     prediction.kind = placed.cell.devices == 1 ? "analytic" : "simulated";
-    prediction.method = "ring simulated on " + placed.machine->name;
+    prediction.method = (placed.cell.devices == 1 ? "tile on " : "ring simulated on ") + placed.machine->name;
   }
 }
 

@@ -79,6 +79,16 @@ double all_to_all_seconds(const AttentionCell &cell, const machine::Machine &mac
 
 } // namespace
 
+AttentionConstants starting_constants() {
+  AttentionConstants constants;
+  constants.unmasked_gain = 1.12;
+  constants.merge_bytes = 40.0;
+  constants.gradient_bytes = 80.0;
+  constants.iteration_s = 3e-4;
+  constants.half_rate_tokens = 170.0;
+  return constants;
+}
+
 double tile_rate(const machine::Machine &machine, double share, std::int64_t head_dim, std::int64_t element_bytes) {
   double peak = machine.device.peak_flop_per_s.value;
   for (const machine::Arithmetic &arithmetic : machine.roofline.arithmetic) {
@@ -97,7 +107,8 @@ double attention_seconds(const AttentionCell &cell, const machine::Machine &mach
   const double forward_s = problem::forward_flop(cell.attention) / constants.flop_per_s;
   const double passes = (cell.forward ? 1.0 : 0.0) + (cell.backward ? constants.backward_ratio : 0.0);
   if (cell.devices == 1) {
-    return passes * forward_s + constants.iteration_s;
+    const double lost = constants.half_rate_tokens * (masked ? 2.0 : 1.0) / static_cast<double>(cell.attention.tokens);
+    return passes * forward_s * (1.0 + lost) + constants.iteration_s;
   }
   const double gain = masked ? constants.unmasked_gain : 1.0;
   // Every block of a striped ring lies on the diagonal; of the others, the device's own alone.

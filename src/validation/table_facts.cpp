@@ -27,6 +27,21 @@ std::optional<double> RowFacts::number(std::initializer_list<std::string_view> n
   return std::nullopt;
 }
 
+std::optional<double> RowFacts::setting(std::string_view dimension,
+                                        std::initializer_list<std::string_view> without) const {
+  for (std::size_t column = 0; column < table_.columns.size(); ++column) {
+    const Column &candidate = table_.columns[column];
+    const bool excluded = std::any_of(without.begin(), without.end(),
+                                      [&](std::string_view word) { return has_word(candidate.words, word); });
+    if (!excluded && !is_result(candidate) && candidate.unit.dimension == dimension) {
+      if (const auto value = table_.number(row_, column)) {
+        return *value * candidate.unit.scale;
+      }
+    }
+  }
+  return std::nullopt;
+}
+
 std::string RowFacts::text(std::initializer_list<std::string_view> names) const {
   for (const std::string_view name : names) {
     if (const auto column = table_.column(name)) {

@@ -19,6 +19,9 @@ public:
 
   /// The first of these quantities that the row or the setup has, in base units (tokens, bytes, s, ...).
   std::optional<double> number(std::initializer_list<std::string_view> names) const;
+  /// The first setting of the row (column that is no result) in a unit of this dimension and without these words in its
+  /// name, in base units: for tables that use names of their own.
+  std::optional<double> setting(std::string_view dimension, std::initializer_list<std::string_view> without) const;
   /// The first text of these names, of the row or the setup.
   std::string text(std::initializer_list<std::string_view> names) const;
   /// A truth value of the row or the setup.

@@ -16,7 +16,9 @@ namespace ringscale::validation {
 
 namespace {
 
-enum class TrainingQuantity { time, flop_rate, token_rate, utilisation };
+enum class TrainingQuantity { time, flop_rate, token_rate, utilisation, state_memory, activation_memory, memory };
+
+bool is_memory(TrainingQuantity quantity) { return quantity >= TrainingQuantity::state_memory; }
 
 struct TrainingCell {
   std::size_t row = 0;
@@ -37,6 +39,10 @@ struct TrainingGroup {
 double figure(const TrainingCell &cell, const machine::Machine &machine, const TrainingConstants &constants) {
   if (cell.quantity == TrainingQuantity::utilisation) {
     return utilisation(cell.step, constants);
+  }
+  if (is_memory(cell.quantity)) {
+    return (cell.quantity == TrainingQuantity::activation_memory ? 0.0 : state_bytes(cell.step)) +
+           (cell.quantity == TrainingQuantity::state_memory ? 0.0 : activation_bytes(cell.step));
   }
   const double seconds = training_seconds(cell.step, machine, constants);
   const double devices = cell.per_device ? cell.step.devices() : 1.0;
@@ -121,6 +127,11 @@ bool read_layout(const Column &about, const RowFacts &facts, TrainingStep &step,
     return false;
   }
   step.global_batch = *batch;
+  if (step.data > step.global_batch) {
+    // More devices than sequences and no word about it: they divide the tokens.
+    step.context *= step.data / step.global_batch;
+    step.data = step.global_batch;
+  }
   step.micro_batch = facts.number({"micro_batch"}).value_or(1.0);
   if (has_word(about.words, "without") && step.context > 1.0) {
     reason = "the parallel layout of the run without context parallelism is not given";
@@ -148,6 +159,13 @@ std::optional<TrainingCell> read_training_cell(const Table &table, const std::ve
     cell.quantity = dimension == "s"        ? TrainingQuantity::time
                     : dimension == "FLOP/s" ? TrainingQuantity::flop_rate
                                             : TrainingQuantity::token_rate;
+  } else if (dimension == "byte") {
+    const bool activations = has_word(about.words, "activations") || has_word(about.words, "activation");
+    const bool state = has_word(about.words, "optimizer") || has_word(about.words, "params") ||
+                       has_word(about.words, "state") || has_word(about.words, "weights");
+    cell.quantity = activations ? TrainingQuantity::activation_memory
+                    : state     ? TrainingQuantity::state_memory
+                                : TrainingQuantity::memory;
   } else {
     return std::nullopt;
   }
@@ -160,6 +178,10 @@ std::optional<TrainingCell> read_training_cell(const Table &table, const std::ve
     return std::nullopt;
   }
   cell.step.tokens = *tokens;
+  if (is_memory(cell.quantity) && !facts.number({"tensor_parallel", "tp", "pipeline_parallel", "pp"})) {
+    reason = "the row and the setup do not say how weights and activations are divided";
+    return std::nullopt;
+  }
   const std::string attention = facts.text({"attention"});
   cell.step.scores_materialised = attention.find("materialised") != std::string::npos;
   cell.step.causal = facts.truth("causal").value_or(attention.find("causal") != std::string::npos);
@@ -214,7 +236,7 @@ void predict_group(const Table &table, const TrainingGroup &group,
   const double attention_start = shares_alone ? 0.35 : 0.45;
   std::vector<Unknown> unknowns{{product_start, 0.02, 1.0, 0.03}, {attention_start, 0.02, 1.0, 0.03}};
   if (!shares_alone) {
-    unknowns.push_back({0.7, 0.01, 4.0, 0.03});
+    unknowns.push_back({1.0, 0.01, 4.0, 0.005});
   }
   const auto constants_of = [&](const std::vector<double> &values) {
     return TrainingConstants{values[0], values[1], values.size() > 2 ? values[2] : 0.0};
@@ -244,7 +266,7 @@ void predict_group(const Table &table, const TrainingGroup &group,
     return calibration.empty() ? 0.0 : sum / static_cast<double>(calibration.size());
   });
   const std::array<const char *, 3> meanings{"share of the peak of weight products", "share of the peak of attention",
-                                             "share of tensor-parallel messages that is waited for"};
+                                             "wait for tensor-parallel messages over their time at full bandwidth"};
   for (std::size_t index = 0; index < values.size(); ++index) {
     add_fit(fits, std::string(meanings[index]) + " on " + group.machine->name, values[index], "1", names);
   }
@@ -288,6 +310,13 @@ void predict_training(const Table &table, const std::vector<machine::Machine> &m
     places[{prediction.row, prediction.column}] = &prediction;
     TrainingGroup &group = groups[machine->name];
     group.machine = machine;
+    if (is_memory(cell->quantity)) {
+      prediction.role = Role::predicted;
+      prediction.value = figure(*cell, *machine, {}) / cell->scale;
+      prediction.kind = "analytic";
+      prediction.method = "bytes of a training step";
+      continue;
+    }
     const bool again = cell->quantity != TrainingQuantity::utilisation &&
                        std::any_of(group.cells.begin(), group.cells.end(), [&](const TrainingCell &other) {
                          return other.row == cell->row && other.quantity == cell->quantity && other.step == cell->step;

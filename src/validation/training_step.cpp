@@ -35,8 +35,8 @@ double training_seconds(const TrainingStep &step, const machine::Machine &machin
   const double logits_flop = 2.0 * step.micro_batch * step.tokens * step.hidden * step.vocabulary;
   const double layers_flop = product_flop(step, step.micro_batch) - logits_flop;
   const double products_s = layers_flop / (split * stages * products_per_s);
-  // The last stage has the logits beside its layers and sets the pace of the others; they are not recomputed.
-  const double logits_s = 3.0 * logits_flop / (split * products_per_s);
+  // Logits are computed once and not recomputed; stages with few layers are taken to make room for them.
+  const double logits_s = 3.0 * logits_flop / (split * stages * products_per_s);
   const double attention_s = attention_flop(step, step.micro_batch) / (split * stages * attention_per_s);
   const double elements = step.micro_batch * step.tokens / step.context * step.hidden * step.layers / stages;
   const double undivided = step.sequence_parallel ? 10.0 / step.tensor : 10.0;
@@ -55,10 +55,30 @@ double training_seconds(const TrainingStep &step, const machine::Machine &machin
                          (2.0 + core_again) * scores_s + (2.0 + gathered_again) * messages_s;
   const double micro_batches = std::max(1.0, step.global_batch / (step.data * step.micro_batch));
   const double parameters = product_flop(step, 1.0) / (2.0 * step.tokens);
-  constexpr double state_bytes = 18.0; // weights, gradients, master weights and two moments
-  const double optimiser_s = 2.0 * state_bytes * parameters / (step.tensor * stages * bandwidth);
+  constexpr double bytes_of_parameter = 18.0;
+  const double optimiser_s = 2.0 * bytes_of_parameter * parameters / (step.tensor * stages * bandwidth);
   const double bubble = (step.pipeline - 1.0) / step.interleaved;
   return micro_batches * (micro_s + logits_s) + bubble * micro_s + optimiser_s;
+}
+
+double state_bytes(const TrainingStep &step) {
+  constexpr double bytes_of_parameter = 18.0; // weights, gradients, master weights and two moments
+  const double parameters =
+      step.layers * step.hidden * step.hidden * (2.0 + 2.0 * step.kv_share + step.feed_forward_products);
+  return bytes_of_parameter * parameters / (step.tensor * step.pipeline);
+}
+
+double activation_bytes(const TrainingStep &step) {
+  const double elements = step.tokens / step.context * step.micro_batch * step.hidden * step.layers;
+  const double interleaving =
+      step.interleaved > 1.0 ? 1.0 + (step.pipeline - 1.0) / (step.pipeline * step.interleaved) : 1.0;
+  if (step.recompute == Recompute::full) {
+    return 2.0 * elements / (step.sequence_parallel ? step.tensor : 1.0) * interleaving;
+  }
+  const double undivided = step.sequence_parallel ? 10.0 / step.tensor : 10.0;
+  const bool keeps_scores = step.scores_materialised && step.recompute == Recompute::none;
+  const double scores = keeps_scores ? 5.0 * step.heads * step.tokens / (step.hidden * step.tensor) : 0.0;
+  return elements * (undivided + 24.0 / step.tensor + scores) * interleaving;
 }
 
 double utilisation(const TrainingStep &step, const TrainingConstants &constants) {

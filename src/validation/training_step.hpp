@@ -38,7 +38,7 @@ struct TrainingStep {
 struct TrainingConstants {
   double product_share = 0.6;   ///< of the peak, matrix products of weights
   double attention_share = 0.5; ///< of the peak of 2-byte elements, attention
-  double exposed_share = 0.7;   ///< of the messages of tensor parallelism that are waited for
+  double exposed_share = 0.7;   ///< wait for messages of tensor parallelism over their time at the full bandwidth
 };
 
 /// FLOPs of one forward pass of `sequences`: 2 for each weight and token, and 4 tokens hidden a token and layer for
@@ -50,6 +50,13 @@ double attention_flop(const TrainingStep &step, double sequences);
 /// memory traffic of what is stored (Korthikanti et al. 2022, section 4) and tensor-parallel messages, three times the
 /// forward pass and what is recomputed; then the optimiser's traffic.
 double training_seconds(const TrainingStep &step, const machine::Machine &machine, const TrainingConstants &constants);
+
+/// Bytes of a device of the first pipeline stage: 18 a parameter of its layers (Korthikanti et al. 2022, figure 1: 12 L
+/// h^2 of them), and what is stored for the backward pass, s b h L (10 + 24 / t + 5 a s / (h t)) without recomputation,
+/// s b h L 34 / t with sequence parallelism and selective recomputation, 2 s b h L / t with all recomputed, times
+/// 1 + (p - 1) / (p m) for interleaved stages; scores only where they are stored.
+double state_bytes(const TrainingStep &step);
+double activation_bytes(const TrainingStep &step);
 
 /// Model FLOPs (forward and backward, no recomputation) over peak, of a step whose time is its products and attention
 /// alone: what is left of a table that gives context and model size and no layout.

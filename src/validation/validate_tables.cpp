@@ -7,6 +7,7 @@
 #include "statistics/summary.hpp"
 #include "validation/arithmetic.hpp"
 #include "validation/attention_model.hpp"
+#include "validation/attention_ratios.hpp"
 #include "validation/closed_forms.hpp"
 #include "validation/context_model.hpp"
 #include "validation/table_facts.hpp"
@@ -155,6 +156,7 @@ std::vector<TableResult> validate_tables(const std::vector<Table> &tables,
     using Cells = std::vector<Prediction>;
     using Fits = std::vector<Fit>;
     run_layer(result, [&](Cells &cells, Fits &fits) { predict_attention(table, machines, cells, fits); });
+    run_layer(result, [&](Cells &cells, Fits &) { predict_attention_ratios(table, machines, cells); });
     run_layer(result, [&](Cells &cells, Fits &fits) { predict_training(table, machines, shapes, cells, fits); });
     run_layer(result, [&](Cells &cells, Fits &fits) { predict_contexts(table, machines, shapes, cells, fits); });
     run_layer(result, [&](Cells &cells, Fits &) { predict_closed_forms(table, machines, cells); });
