@@ -230,7 +230,6 @@ std::optional<AttentionCell> read_attention_cell(const Table &table, std::size_t
   const Column &about = table.columns[column];
   const std::string &dimension = about.unit.dimension;
   if (dimension != "1/s" && dimension != "s" && dimension != "FLOP/s" && dimension != "token/s") {
-    reason = "unit '" + about.unit_text + "' is no time, rate or FLOP/s";
     return std::nullopt;
   }
   auto cell = read_attention_setting(table, row, column, reason);

@@ -83,8 +83,6 @@ void predict_contexts(const Table &table, const std::vector<machine::Machine> &m
     return;
   }
   const std::size_t base_column = base->prediction->column;
-  const bool powers = std::all_of(cells.begin(), cells.end(),
-                                  [](const ContextCell &cell) { return is_power_of_two(cell.published / cell.scale); });
   std::map<std::string, double> of_system; // tokens over `linear`
   std::map<std::string, double> of_kind;   // by column, and by system where scores are kept
   const auto kind_of = [&](const ContextCell &cell) {
@@ -110,6 +108,10 @@ void predict_contexts(const Table &table, const std::vector<machine::Machine> &m
       fitted(cell, "tokens of " + kind_of(cell) + " over the plain estimate", of_kind[kind_of(cell)], "1");
     }
   }
+  // Whether lengths are powers of two is seen from the fitted figures alone: a prediction knows nothing of its own.
+  const bool powers = std::all_of(cells.begin(), cells.end(), [](const ContextCell &cell) {
+    return cell.prediction->role != Role::fitted || is_power_of_two(cell.published / cell.scale);
+  });
   for (const ContextCell &cell : cells) {
     if (!of_system.contains(cell.system)) {
       cell.prediction->reason = "no figure of this system without scores gives its bytes of a token";

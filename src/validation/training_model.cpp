@@ -103,7 +103,7 @@ bool read_model(const RowFacts &facts, const std::vector<ModelShape> &shapes, Tr
   constexpr double billion = 1e9;
   const ModelShape *shape = size ? find_shape(shapes, *size / (*size > billion / 100.0 ? billion : 1.0)) : nullptr;
   if (shape == nullptr) {
-    reason = size ? "no public shape is listed for a model of this size" : "the row gives no layers and hidden size";
+    reason = size ? "no public shape is listed for a model of this size" : ""; // then it is about no whole model
     return false;
   }
   step.layers = static_cast<double>(shape->layers);
@@ -169,12 +169,15 @@ std::optional<TrainingCell> read_training_cell(const Table &table, const std::ve
   } else {
     return std::nullopt;
   }
+  if (!read_model(facts, shapes, cell.step, reason)) {
+    return std::nullopt;
+  }
   const auto tokens = tokens_of(table, open.row, about, facts);
   if (!tokens) {
     reason = "the row and the setup give no tokens";
     return std::nullopt;
   }
-  if (!read_model(facts, shapes, cell.step, reason) || (!share && !read_layout(about, facts, cell.step, reason))) {
+  if (!share && !read_layout(about, facts, cell.step, reason)) {
     return std::nullopt;
   }
   cell.step.tokens = *tokens;

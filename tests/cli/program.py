@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = os.environ["RINGSCALE_PROGRAM"]
 MPIEXEC = os.environ.get("RINGSCALE_MPIEXEC", "mpiexec").split()
-VERBS = ["attention", "ring", "calibrate", "simulate", "sweep", "check", "info"]
+VERBS = ["attention", "ring", "calibrate", "simulate", "sweep", "check", "validate", "info"]
 
 
 def command(arguments, ranks=None):

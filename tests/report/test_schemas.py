@@ -41,13 +41,13 @@ class Schemas(CommandLineTest):
         self.assertEqual(self.errors(document, name), [])
 
     def test_schemas_are_schemas(self):
-        self.assertEqual(set(SCHEMAS), {"claims", "experiment", "info", "journal", "kernels", "machine", "peers", "plan", "progress", "results",
-                                        "verdicts"})
+        self.assertEqual(set(SCHEMAS), {"claims", "experiment", "info", "journal", "kernels", "machine", "model_shapes", "peers", "plan", "progress",
+                                        "published-tables", "results", "verdicts"})
         for schema in SCHEMAS.values():
             jsonschema.Draft202012Validator.check_schema(schema)
 
     def test_shipped_files(self):
-        files = [path for folder in ["", "machines", "claims", "results"] for path in (ROOT / "experiments" / folder).glob("*.json")]
+        files = [path for folder in ["", "machines", "claims", "published", "results"] for path in (ROOT / "experiments" / folder).glob("*.json")]
         self.assertGreater(len(files), 4)
         for path in files:
             with self.subTest(path.name):
