@@ -68,6 +68,13 @@ std::vector<machine::Machine> read_machines(const fs::path &folder) {
   return machines;
 }
 
+/// The files asked for; --published without a file means the tables that ship.
+std::vector<std::string> resolve_files(const std::vector<std::string> &files, const fs::path &experiments) {
+  const bool none =
+      std::all_of(files.begin(), files.end(), [](const std::string &file) { return file.empty() || file == "{}"; });
+  return none ? std::vector<std::string>{(experiments / "published" / "tables.json").string()} : files;
+}
+
 std::vector<validation::Table> read_tables(const std::vector<std::string> &files) {
   std::vector<validation::Table> tables;
   std::set<std::string> ids;
@@ -102,7 +109,9 @@ void print_results(Session &session, const std::vector<validation::TableResult> 
 } // namespace
 
 void add_published_flags(CLI::App &verb, PublishedFlags &flags) {
-  verb.add_option("--published", flags.files, "Files of published tables (JSON of schema ringscale.published-tables)");
+  verb.add_option("--published", flags.files,
+                  "Files of published tables (JSON of schema ringscale.published-tables); without one: those that ship")
+      ->expected(0, CLI::detail::expected_max_vector_size);
   verb.add_option("--machines", flags.machines, "Folder of machine files; default: experiments/machines");
 }
 
@@ -110,8 +119,9 @@ int run_published(Session &session, const PublishedFlags &flags) {
   if (!session.is_root()) {
     return exit_valid; // one process computes; further ranks have nothing to add
   }
-  const std::vector<validation::Table> tables = read_tables(flags.files);
   const fs::path experiments = experiments_folder();
+  const std::vector<std::string> files = resolve_files(flags.files, experiments);
+  const std::vector<validation::Table> tables = read_tables(files);
   const fs::path machine_folder = flags.machines.empty() ? experiments / "machines" : fs::path(flags.machines);
   const std::vector<machine::Machine> machines = read_machines(machine_folder);
   const fs::path shapes_file = experiments / "published" / "models.json";
@@ -129,7 +139,7 @@ int run_published(Session &session, const PublishedFlags &flags) {
   }
   const std::vector<validation::TableResult> results = validation::validate_tables(tables, machines, shapes);
   Json config = Json::object();
-  config["published"] = flags.files;
+  config["published"] = files;
   config["machines"] = Json::array();
   for (const machine::Machine &machine : machines) {
     config["machines"].push_back(machine.name);

@@ -232,6 +232,12 @@ std::optional<AttentionCell> read_attention_cell(const Table &table, std::size_t
   if (dimension != "1/s" && dimension != "s" && dimension != "FLOP/s" && dimension != "token/s") {
     return std::nullopt;
   }
+  for (const char *word : {"ideal", "perfect", "theoretical", "bound"}) {
+    if (has_word(about.words, word)) {
+      reason = "an ideal and no run, and the table gives no formula for it";
+      return std::nullopt;
+    }
+  }
   auto cell = read_attention_setting(table, row, column, reason);
   if (!cell) {
     return std::nullopt;

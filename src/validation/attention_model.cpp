@@ -114,6 +114,8 @@ Unknowns unknowns_of(const AttentionGroup &group) {
     if (any([](const AttentionCell &cell) { return cell.ulysses_degree > 1; })) {
       unknowns.add("bandwidth of an all-to-all over a ring's", "1", {1.0, 0.05, 10.0, 0.02},
                    &AttentionConstants::all_to_all_gain);
+      unknowns.add("share of an all-to-all's messages that wait for one another", "1", {0.5, 0.01, 2.0, 0.02},
+                   &AttentionConstants::all_to_all_sharing);
     }
   }
   return unknowns;
@@ -122,7 +124,6 @@ Unknowns unknowns_of(const AttentionGroup &group) {
 AttentionConstants constants_of(const AttentionGroup &group, const PlacedCell &placed, const Unknowns &unknowns,
                                 const std::vector<double> &values) {
   AttentionConstants constants;
-  constants.all_to_all_sharing = placed.shared_bus ? 1.0 : 0.0;
   for (std::size_t index = 0; index < values.size(); ++index) {
     if (unknowns.fields[index] != nullptr) {
       constants.*unknowns.fields[index] = values[index];

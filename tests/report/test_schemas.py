@@ -100,6 +100,19 @@ class Schemas(CommandLineTest):
         self.assert_valid(self.document([*ring, "--chunk-weights", "1,2,1,4", "--device-speeds", "1,2,1,4",
                                          "--message-layout", "copied"]))
 
+    def test_validate_published(self):
+        good = self.document(["validate", "--published"])
+        self.assert_valid(good)
+        predicted = next(index for index, row in enumerate(good["rows"]) if row["role"] == "predicted")
+        for change in [lambda row: row.pop("published"), lambda row: row.update(role="guessed"), lambda row: row.pop("method"),
+                       lambda row: row.update(predicted=None), lambda row: row.update(kind="measured")]:
+            bad = {**good, "rows": [copy.deepcopy(good["rows"][predicted])]}
+            change(bad["rows"][0])
+            self.assertNotEqual(self.errors(bad), [])
+        table = copy.deepcopy(read(ROOT / "experiments" / "published" / "tables.json"))
+        del table["tables"][0]["columns"][0]["unit"]
+        self.assertNotEqual(self.errors(table), [])
+
     def test_sweep_with_its_journal_and_the_verdicts_on_it(self):
         file = self.write("experiment.json", EXPERIMENT)
         self.assert_valid(EXPERIMENT)

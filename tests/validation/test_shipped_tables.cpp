@@ -79,7 +79,7 @@ TEST(ShippedTables, FitsNameTheirCells) {
 /// change that makes a table worse must say so there.
 TEST(ShippedTables, ErrorsAreThoseOfTheDocumentation) {
   const std::vector<std::pair<std::string, double>> median_of_models{
-      {"T1M", 0.016}, {"T4", 0.035}, {"T4-old", 0.085}, {"T6a", 0.08},   {"T6c", 0.115},
+      {"T1M", 0.016}, {"T4", 0.035}, {"T4-old", 0.085}, {"T6a", 0.08},   {"T6c", 0.12},
       {"T7a", 0.06},  {"T7b", 0.03}, {"T10a", 0.025},   {"T10b", 0.025}, {"T15a", 0.03}};
   for (const auto &[id, bound] : median_of_models) {
     const ErrorSummary &errors = result_of(id).summary.models;
