@@ -5,6 +5,7 @@
 #include <array>
 #include <cctype>
 #include <charconv>
+#include <cmath>
 #include <utility>
 
 namespace ringscale::validation {
@@ -17,80 +18,70 @@ struct UnitWord {
   std::string_view dimension;
 };
 
-constexpr double gibi = 1073741824.0;
-constexpr std::array<UnitWord, 62> unit_words{{{"s", 1.0, "s"},
-                                               {"second", 1.0, "s"},
-                                               {"sec", 1.0, "s"},
-                                               {"ms", 1e-3, "s"},
-                                               {"us", 1e-6, "s"},
-                                               {"ns", 1e-9, "s"},
-                                               {"min", 60.0, "s"},
-                                               {"hour", 3600.0, "s"},
-                                               {"h", 3600.0, "s"},
-                                               {"day", 86400.0, "s"},
-                                               {"token", 1.0, "token"},
-                                               {"ktoken", 1e3, "token"},
-                                               {"mtoken", 1e6, "token"},
-                                               {"byte", 1.0, "byte"},
-                                               {"B", 1.0, "byte"},
-                                               {"KB", 1e3, "byte"},
-                                               {"kB", 1e3, "byte"},
-                                               {"MB", 1e6, "byte"},
-                                               {"GB", 1e9, "byte"},
-                                               {"TB", 1e12, "byte"},
-                                               {"KiB", 1024.0, "byte"},
-                                               {"MiB", 1048576.0, "byte"},
-                                               {"GiB", gibi, "byte"},
-                                               {"TiB", 1024.0 * gibi, "byte"},
-                                               {"FLOP", 1.0, "FLOP"},
-                                               {"GFLOP", 1e9, "FLOP"},
-                                               {"TFLOP", 1e12, "FLOP"},
-                                               {"PFLOP", 1e15, "FLOP"},
-                                               {"FLOPS", 1.0, "FLOP/s"},
-                                               {"GFLOPS", 1e9, "FLOP/s"},
-                                               {"TFLOPS", 1e12, "FLOP/s"},
-                                               {"PFLOPS", 1e15, "FLOP/s"},
-                                               {"GPU", 1.0, "device"},
-                                               {"device", 1.0, "device"},
-                                               {"chip", 1.0, "device"},
-                                               {"TPU", 1.0, "device"},
-                                               {"rank", 1.0, "device"},
-                                               {"node", 1.0, "node"},
-                                               {"head", 1.0, "head"},
-                                               {"layer", 1.0, "layer"},
-                                               {"element", 1.0, "element"},
-                                               {"sequence", 1.0, "sequence"},
-                                               {"sample", 1.0, "sequence"},
-                                               {"stage", 1.0, "stage"},
-                                               {"replica", 1.0, "replica"},
-                                               {"chunk", 1.0, "chunk"},
-                                               {"block", 1.0, "block"},
-                                               {"step", 1.0, "1"},
-                                               {"iteration", 1.0, "1"},
-                                               {"iter", 1.0, "1"},
-                                               {"it", 1.0, "1"},
-                                               {"call", 1.0, "1"},
-                                               {"parameter", 1.0, "parameter"},
-                                               {"hop", 1.0, "hop"},
-                                               {"pair", 1.0, "pair"},
-                                               {"x", 1.0, "x"},
-                                               {"%", 1.0, "%"},
-                                               {"percent", 1.0, "%"},
-                                               {"point", 1.0, "%"},
-                                               {"Hz", 1.0, "1/s"},
-                                               {"GHz", 1e9, "1/s"},
-                                               {"W", 1.0, "W"}}};
+/// Words with a dimension that others share. An empty dimension counts nothing: "10 of them", "ms per call".
+constexpr std::array<UnitWord, 43> unit_words{
+    {{"s", 1.0, "s"},         {"second", 1.0, "s"},   {"sec", 1.0, "s"},         {"ms", 1e-3, "s"},
+     {"us", 1e-6, "s"},       {"ns", 1e-9, "s"},      {"min", 60.0, "s"},        {"minute", 60.0, "s"},
+     {"hour", 3600.0, "s"},   {"h", 3600.0, "s"},     {"day", 86400.0, "s"},     {"year", 31557600.0, "s"},
+     {"byte", 1.0, "byte"},   {"B", 1.0, "byte"},     {"bit", 0.125, "byte"},    {"b", 0.125, "byte"},
+     {"FLOP", 1.0, "FLOP"},   {"flop", 1.0, "FLOP"},  {"FLOPS", 1.0, "FLOP/s"},  {"Hz", 1.0, "1/s"},
+     {"GPU", 1.0, "device"},  {"gpu", 1.0, "device"}, {"device", 1.0, "device"}, {"accelerator", 1.0, "device"},
+     {"chip", 1.0, "device"}, {"TPU", 1.0, "device"}, {"rank", 1.0, "device"},   {"sample", 1.0, "sequence"},
+     {"x", 1.0, "x"},         {"times", 1.0, "x"},    {"ratio", 1.0, "x"},       {"factor", 1.0, "x"},
+     {"%", 1.0, "%"},         {"percent", 1.0, "%"},  {"point", 1.0, "%"},       {"percentage", 1.0, ""},
+     {"step", 1.0, ""},       {"iteration", 1.0, ""}, {"iter", 1.0, ""},         {"it", 1.0, ""},
+     {"call", 1.0, ""},       {"of", 1.0, ""},        {"peak", 1.0, ""}}};
 
-/// The entry of a word, also in the plural; FLOPS means FLOP/s and is looked up before its s is taken off.
-const UnitWord *find_word(std::string_view word) {
-  for (const std::string_view form : {word, word.substr(0, word.size() - (word.ends_with("s") ? 1 : 0))}) {
-    const auto *found =
-        std::find_if(unit_words.begin(), unit_words.end(), [&](const UnitWord &entry) { return entry.word == form; });
-    if (found != unit_words.end()) {
-      return found;
+/// Things that are counted; each is a dimension of its own.
+constexpr std::array<std::string_view, 39> counted{
+    "token",     "node",  "head",      "layer",  "element", "sequence", "stage",   "replica",  "chunk",  "block",
+    "parameter", "hop",   "pair",      "W",      "J",       "core",     "thread",  "process",  "socket", "event",
+    "message",   "link",  "query",     "key",    "cycle",   "epoch",    "failure", "document", "group",  "segment",
+    "word",      "image", "operation", "expert", "degree",  "batch",    "USD",     "model",    "request"};
+
+constexpr std::array<std::pair<char, double>, 7> prefixes{
+    {{'k', 1e3}, {'K', 1e3}, {'M', 1e6}, {'G', 1e9}, {'T', 1e12}, {'P', 1e15}, {'E', 1e18}}};
+
+std::optional<Unit> plain_word(std::string_view word) {
+  for (const UnitWord &entry : unit_words) {
+    if (entry.word == word) {
+      return Unit{entry.scale, std::string(entry.dimension), false};
     }
   }
-  return nullptr;
+  if (std::find(counted.begin(), counted.end(), word) != counted.end()) {
+    return Unit{1.0, std::string(word), false};
+  }
+  return std::nullopt;
+}
+
+/// A word as it is, in the plural, and with a prefix such as T, or Gi before bytes. FLOPS means FLOP/s and is no
+/// plural.
+std::optional<Unit> unit_of_word(std::string_view word) {
+  for (const std::string_view form : {word, word.substr(0, word.size() - (word.ends_with("s") ? 1 : 0))}) {
+    if (const auto plain = plain_word(form)) {
+      return plain;
+    }
+    for (const auto &[letter, scale] : prefixes) {
+      const bool binary = form.size() > 2 && form[0] == letter && form[1] == 'i';
+      if (form.empty() || form[0] != letter) {
+        continue;
+      }
+      auto rest = plain_word(form.substr(binary ? 2 : 1));
+      const bool scalable =
+          rest && (rest->dimension == "byte" || rest->dimension == "FLOP" || rest->dimension == "FLOP/s" ||
+                   rest->dimension == "1/s" || rest->dimension == "token" || rest->dimension == "parameter");
+      if (scalable) {
+        const int exponent = letter == 'k' || letter == 'K' ? 1
+                             : letter == 'M'                ? 2
+                             : letter == 'G'                ? 3
+                             : letter == 'T'                ? 4
+                                                            : 5;
+        rest->scale *= binary ? std::pow(1024.0, exponent) : scale;
+        return rest;
+      }
+    }
+  }
+  return std::nullopt;
 }
 
 std::optional<double> parse_number(std::string_view text) {
@@ -103,6 +94,7 @@ std::optional<double> parse_number(std::string_view text) {
 }
 
 /// Unit words of names are lower case, with their own short forms.
+constexpr double gibi = 1073741824.0;
 struct NameUnit {
   std::string_view word;
   double scale;
@@ -148,15 +140,15 @@ std::optional<Unit> parse_unit(std::string_view text) {
       unit.scale *= divide ? 1.0 / *number : *number;
       continue;
     }
-    const UnitWord *entry = find_word(word);
-    if (entry == nullptr) {
+    const auto found = unit_of_word(word);
+    if (!found) {
       return std::nullopt;
     }
-    unit.scale *= divide ? 1.0 / entry->scale : entry->scale;
-    if (divide && entry->dimension == "device") {
+    unit.scale *= divide ? 1.0 / found->scale : found->scale;
+    if (divide && found->dimension == "device") {
       unit.per_device = true;
-    } else if (entry->dimension != "1") {
-      (divide ? below : above).emplace_back(entry->dimension);
+    } else if (!found->dimension.empty()) {
+      (divide ? below : above).push_back(found->dimension);
     }
   }
   for (const std::string &word : above) {

@@ -32,6 +32,13 @@ TEST(Unit, HasScaleDimensionAndWhetherItIsPerDevice) {
   expect_unit("TFLOPS", 1e12, "FLOP/s");
   expect_unit("TFLOPs/s/GPU", 1e12, "FLOP/s", true);
   expect_unit("tokens/s", 1.0, "token/s");
+  expect_unit("tokens/s/GPU", 1.0, "token/s", true);
+  expect_unit("ms per iteration", 1e-3, "s");
+  expect_unit("Gb/s", 0.125e9, "byte/s");
+  expect_unit("KiB", 1024.0, "byte");
+  expect_unit("% of peak", 1.0, "%");
+  expect_unit("PFLOP/s", 1e15, "FLOP/s");
+  expect_unit("1e6 events/s", 1e6, "event/s");
 }
 
 TEST(Unit, RefusesWordsThatItDoesNotKnow) {
