@@ -238,6 +238,11 @@ std::optional<AttentionCell> read_attention_cell(const Table &table, std::size_t
       return std::nullopt;
     }
   }
+  for (const char *word : {"comm", "communication", "hop", "transfer", "overhead", "exposed"}) {
+    if (has_word(about.words, word)) {
+      return std::nullopt; // a part of a run
+    }
+  }
   auto cell = read_attention_setting(table, row, column, reason);
   if (!cell) {
     return std::nullopt;

@@ -8,6 +8,7 @@
 #include "validation/attention_cell.hpp"
 #include "validation/attention_time.hpp"
 #include "validation/table_facts.hpp"
+#include "validation/training_step.hpp"
 
 namespace ringscale::validation {
 
@@ -39,7 +40,10 @@ void predict_attention_ratios(const Table &table, const std::vector<machine::Mac
     const auto kinds = compared_kinds(column);
     const bool speedup = column.unit.dimension == "x" && kinds;
     const bool efficiency = column.unit.dimension == "%" && has_word(column.words, "efficiency");
-    if (!speedup && !efficiency) {
+    const bool utilised =
+        column.unit.dimension == "%" && (has_word(column.words, "mfu") || has_word(column.words, "utilization") ||
+                                         has_word(column.words, "utilisation"));
+    if (!speedup && !efficiency && !utilised) {
       continue;
     }
     auto cell = read_attention_setting(table, prediction.row, prediction.column, prediction.reason);
@@ -60,6 +64,10 @@ void predict_attention_ratios(const Table &table, const std::vector<machine::Mac
         const double base_s = attention_seconds(*cell, *machine, constants);
         cell->kind = kinds->first;
         prediction.value = base_s / attention_seconds(*cell, *machine, constants) / column.unit.scale;
+      } else if (utilised) {
+        const double peak = peak_of_bytes(*machine, static_cast<double>(cell->element_bytes));
+        prediction.value = 100.0 * flop_of(*cell) /
+                           (static_cast<double>(cell->devices) * peak * attention_seconds(*cell, *machine, constants));
       } else {
         const double passes = (cell->forward ? 1.0 : 0.0) + (cell->backward ? constants.backward_ratio : 0.0);
         const double one_s = passes * problem::forward_flop(cell->attention) / constants.flop_per_s;

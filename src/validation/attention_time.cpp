@@ -38,25 +38,6 @@ machine::Machine with_constants(const machine::Machine &machine, const Attention
   return made;
 }
 
-schedule::RingProblem ring_problem(const AttentionCell &cell) {
-  schedule::RingProblem problem;
-  problem.attention = cell.attention;
-  problem.attention.dtype = dtype_of_bytes(cell.element_bytes);
-  problem.attention.query_heads = std::max<std::int64_t>(1, cell.attention.query_heads / cell.ulysses_degree);
-  problem.attention.kv_heads = std::max<std::int64_t>(1, cell.attention.kv_heads / cell.ulysses_degree);
-  problem.attention.query_heads =
-      problem.attention.query_heads / problem.attention.kv_heads * problem.attention.kv_heads;
-  problem.ring_size = cell.ring_degree;
-  if (cell.kind == RingKind::zigzag) {
-    problem.placement = schedule::Placement::zigzag;
-  } else if (cell.kind == RingKind::striped) {
-    problem.placement = schedule::Placement::striped;
-  } else if (cell.kind == RingKind::all_gather) {
-    problem.schedule = schedule::Schedule::all_gather;
-  }
-  return problem;
-}
-
 /// Heads for tokens before attention, tokens for heads after it; twice as much backward. Seconds.
 double all_to_all_seconds(const AttentionCell &cell, const machine::Machine &machine,
                           const AttentionConstants &constants) {
@@ -87,6 +68,25 @@ AttentionConstants starting_constants() {
   constants.iteration_s = 3e-4;
   constants.half_rate_tokens = 170.0;
   return constants;
+}
+
+schedule::RingProblem ring_problem(const AttentionCell &cell) {
+  schedule::RingProblem problem;
+  problem.attention = cell.attention;
+  problem.attention.dtype = dtype_of_bytes(cell.element_bytes);
+  problem.attention.query_heads = std::max<std::int64_t>(1, cell.attention.query_heads / cell.ulysses_degree);
+  problem.attention.kv_heads = std::max<std::int64_t>(1, cell.attention.kv_heads / cell.ulysses_degree);
+  problem.attention.query_heads =
+      problem.attention.query_heads / problem.attention.kv_heads * problem.attention.kv_heads;
+  problem.ring_size = cell.ring_degree;
+  if (cell.kind == RingKind::zigzag) {
+    problem.placement = schedule::Placement::zigzag;
+  } else if (cell.kind == RingKind::striped) {
+    problem.placement = schedule::Placement::striped;
+  } else if (cell.kind == RingKind::all_gather) {
+    problem.schedule = schedule::Schedule::all_gather;
+  }
+  return problem;
 }
 
 double tile_rate(const machine::Machine &machine, double share, std::int64_t head_dim, std::int64_t element_bytes) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "machine/machine.hpp"
+#include "schedule/ring_schedule.hpp"
 #include "validation/attention_cell.hpp"
 
 namespace ringscale::validation {
@@ -31,6 +32,9 @@ AttentionConstants starting_constants();
 /// Rate of a forward tile from a share of the peak, its exponentials not hidden behind its products:
 /// 1 / (1 / (peak share) + 1 / (4 head_dim exponentials_per_s)). FLOP/s.
 double tile_rate(const machine::Machine &machine, double share, std::int64_t head_dim, std::int64_t element_bytes);
+
+/// The problem of one ring of a cell: its heads divided by the all-to-all, its placement and schedule by kind.
+schedule::RingProblem ring_problem(const AttentionCell &cell);
 
 /// Seconds of the passes of a cell: an all-to-all before and after, and between them the simulated ring
 /// (simulator::simulate) on the machine with these constants. One device: FLOPs over rate.

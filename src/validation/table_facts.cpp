@@ -114,6 +114,9 @@ bool is_result(const Column &column) {
   if (column.derived || column.is_formula || has({"min", "max", "speedup", "efficiency"})) {
     return true;
   }
+  if (dimension == "byte" && has({"memory"}) && has({"peak", "used", "allocated"})) {
+    return true; // what a run took at most, not what a device has
+  }
   if (has({"peak", "bandwidth", "link", "hbm", "capacity", "group", "kv", "density", "sparsity", "budget", "limit"})) {
     return has({"utilisation", "utilization", "usage"});
   }

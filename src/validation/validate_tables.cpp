@@ -10,6 +10,7 @@
 #include "validation/attention_ratios.hpp"
 #include "validation/closed_forms.hpp"
 #include "validation/context_model.hpp"
+#include "validation/run_parts.hpp"
 #include "validation/table_facts.hpp"
 #include "validation/training_model.hpp"
 
@@ -157,6 +158,7 @@ std::vector<TableResult> validate_tables(const std::vector<Table> &tables,
     using Fits = std::vector<Fit>;
     run_layer(result, [&](Cells &cells, Fits &fits) { predict_attention(table, machines, cells, fits); });
     run_layer(result, [&](Cells &cells, Fits &) { predict_attention_ratios(table, machines, cells); });
+    run_layer(result, [&](Cells &cells, Fits &) { predict_run_parts(table, machines, cells); });
     run_layer(result, [&](Cells &cells, Fits &fits) { predict_training(table, machines, shapes, cells, fits); });
     run_layer(result, [&](Cells &cells, Fits &fits) { predict_contexts(table, machines, shapes, cells, fits); });
     run_layer(result, [&](Cells &cells, Fits &) { predict_closed_forms(table, machines, cells); });

@@ -149,6 +149,29 @@ TEST(UnseenTable, OfTrainingMemoryHasTheFormulasOfThePaper) {
   EXPECT_NEAR(*at(results[0], 0, "optimizer_gib").value, 45.5625, 1e-9);
 }
 
+TEST(UnseenTable, OfPartsOfARingHasClosedForms) {
+  const Json setup{{"gpu", "A100"}, {"gpus", 8}, {"heads", 32}, {"head_dim", 128}, {"element_bytes", 2}};
+  const Json columns = Json::array({column_of("sequence_tokens", "tokens"), column_of("hop_us", "us"),
+                                    column_of("communication_ms", "ms"), column_of("peak_memory_gib", "GiB"),
+                                    column_of("mfu_percent", "%")});
+  const Json rows = Json::array({{{"sequence_tokens", 65536},
+                                  {"hop_us", 500},
+                                  {"communication_ms", 3.5},
+                                  {"peak_memory_gib", 0.5},
+                                  {"mfu_percent", 50}}});
+  const auto tables = validation_tests::read(document_of(Json::array({table_of("Z8", setup, columns, rows)})));
+  const auto results = validate(tables);
+  const double hop_s = 2e-6 + 2.0 * 8192.0 * 32.0 * 128.0 * 2.0 / 300e9;
+  EXPECT_NEAR(*at(results[0], 0, "hop_us").value, 1e6 * hop_s, 1e-6);
+  EXPECT_NEAR(*at(results[0], 0, "communication_ms").value, 7e3 * hop_s, 1e-9);
+  EXPECT_EQ(at(results[0], 0, "hop_us").kind, "analytic");
+  // Query, two blocks of keys and values, output and its partial: between six and twelve chunk-sized tensors of 64 MiB.
+  EXPECT_GT(*at(results[0], 0, "peak_memory_gib").value, 6.0 / 16.0);
+  EXPECT_LT(*at(results[0], 0, "peak_memory_gib").value, 12.0 / 16.0);
+  EXPECT_GT(*at(results[0], 0, "mfu_percent").value, 30.0);
+  EXPECT_LT(*at(results[0], 0, "mfu_percent").value, 75.0);
+}
+
 TEST(UnseenTable, SaysWhyItCannotPredict) {
   const Json columns =
       Json::array({column_of("sequence_tokens", "tokens"), column_of("time_ms", "ms"), column_of("power", "W"),
