@@ -15,6 +15,7 @@ class Session;
 /// Flags of validate --published.
 struct PublishedFlags {
   std::vector<std::string> files;
+  std::string machines; ///< folder of machine files; empty: the one that ships
 };
 
 void add_published_flags(CLI::App &verb, PublishedFlags &flags);

@@ -42,13 +42,13 @@ class Schemas(CommandLineTest):
         self.assertEqual(self.errors(document, name), [])
 
     def test_schemas_are_schemas(self):
-        self.assertEqual(set(SCHEMAS), {"claims", "experiment", "info", "journal", "kernels", "machine", "peers", "plan", "progress", "results",
-                                        "simulator_speed", "sizing", "trace", "verdicts"})
+        self.assertEqual(set(SCHEMAS), {"claims", "experiment", "info", "journal", "kernels", "machine", "model_shapes", "peers", "plan", "progress",
+                                        "published-tables", "results", "simulator_speed", "sizing", "trace", "verdicts"})
         for schema in SCHEMAS.values():
             jsonschema.Draft202012Validator.check_schema(schema)
 
     def test_shipped_files(self):
-        files = [path for folder in ["", "machines", "claims", "results"] for path in (ROOT / "experiments" / folder).glob("*.json")]
+        files = [path for folder in ["", "machines", "claims", "published", "results"] for path in (ROOT / "experiments" / folder).glob("*.json")]
         self.assertGreater(len(files), 4)
         for path in files:
             with self.subTest(path.name):
@@ -154,6 +154,19 @@ class Schemas(CommandLineTest):
                 place = place[key]
             place[path[-1]] = "both"
             self.assertNotEqual(self.errors(wrong), [], path)
+
+    def test_validate_published(self):
+        good = self.document(["validate", "--published"])
+        self.assert_valid(good)
+        predicted = next(index for index, row in enumerate(good["rows"]) if row["role"] == "predicted")
+        for change in [lambda row: row.pop("published"), lambda row: row.update(role="guessed"), lambda row: row.pop("method"),
+                       lambda row: row.update(predicted=None), lambda row: row.update(kind="measured")]:
+            bad = {**good, "rows": [copy.deepcopy(good["rows"][predicted])]}
+            change(bad["rows"][0])
+            self.assertNotEqual(self.errors(bad), [])
+        table = copy.deepcopy(read(ROOT / "experiments" / "published" / "tables.json"))
+        del table["tables"][0]["columns"][0]["unit"]
+        self.assertNotEqual(self.errors(table), [])
 
     def test_sweep_with_its_journal_and_the_verdicts_on_it(self):
         file = self.write("experiment.json", EXPERIMENT)

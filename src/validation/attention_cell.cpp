@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "validation/attention_cell.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "validation/row_scope.hpp"
+#include "validation/table_facts.hpp"
+
+namespace ringscale::validation {
+
+std::optional<RingKind> ring_kind_in(const std::vector<std::string> &words) {
+  for (const std::string &word : words) {
+    if (word == "zigzag" || word == "burst" || word == "balanced" || word == "megatron") {
+      return RingKind::zigzag;
+    }
+    if (word == "stripe" || word == "striped") {
+      return RingKind::striped;
+    }
+    if (word == "gather" || word == "allgather" || word == "llama3") {
+      return RingKind::all_gather;
+    }
+    if (word == "ring" || word == "basic" || word == "contiguous" || word == "naive") {
+      return RingKind::contiguous;
+    }
+  }
+  return std::nullopt;
+}
+
+namespace {
+
+std::int64_t whole(double value) { return std::llround(value); }
+
+std::optional<std::int64_t> parse_whole(std::string_view text) {
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc{} && end == text.data() + text.size() && value > 0 ? std::optional(value) : std::nullopt;
+}
+
+/// A number that a column's name carries, such as d128, hdim64 or 16k.
+std::optional<std::int64_t> head_dim_in(const std::vector<std::string> &words) {
+  for (const std::string &word : words) {
+    for (const std::string_view opening : {"d", "hd", "hdim", "dim"}) {
+      if (word.starts_with(opening)) {
+        if (const auto value = parse_whole(std::string_view(word).substr(opening.size()))) {
+          return value;
+        }
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<std::int64_t> tokens_in(const std::vector<std::string> &words) {
+  for (const std::string &word : words) {
+    if (word.ends_with("k")) {
+      if (const auto value = parse_whole(std::string_view(word).substr(0, word.size() - 1))) {
+        return *value * 1024;
+      }
+    }
+    if (const auto value = parse_whole(word); value && *value >= 256) {
+      return value;
+    }
+  }
+  return std::nullopt;
+}
+
+bool is_all_to_all(const std::vector<std::string> &words) {
+  return has_word(words, "ulysses") || has_word(words, "a2a") || has_word(words, "alltoall");
+}
+
+bool is_one_device(const std::vector<std::string> &words) {
+  return has_word(words, "single") || has_word(words, "1gpu") || (!words.empty() && words.front() == "one");
+}
+
+void read_passes(const Column &column, const RowFacts &facts, AttentionCell &cell) {
+  std::string pass = pass_of(column.words);
+  if (pass.empty()) {
+    pass = pass_of(words_of(facts.text({"pass", "direction", "mode"})));
+  }
+  cell.forward = pass != "bwd";
+  cell.backward = pass == "bwd" || pass == "fwd_bwd";
+}
+
+bool read_causal(const Table &table, std::size_t row, const Column &column, const RowFacts &facts) {
+  if (has_word(column.words, "causal")) {
+    return !has_word(column.words, "non") && !has_word(column.words, "noncausal");
+  }
+  if (const auto value = facts.truth("causal")) {
+    return *value;
+  }
+  const std::vector<std::string> words = words_of(facts.text({"mask", "causal", "attention"}));
+  static_cast<void>(row);
+  const std::vector<std::string> title = words_of(table.title);
+  return (has_word(words, "causal") && !has_word(words, "non")) ||
+         (words.empty() && has_word(title, "causal") && !has_word(title, "non"));
+}
+
+/// Devices, and their division among ring and all-to-all.
+bool read_devices(const Column &column, const RowFacts &facts, AttentionCell &cell, std::string &reason) {
+  auto devices = facts.number({"gpus", "devices", "world_size", "num_gpus", "ranks", "cp", "sp"});
+  const auto ring = facts.number({"ring_degree", "ring_size"});
+  const auto ulysses = facts.number({"ulysses_degree", "all_to_all_degree", "ulysses_size"});
+  if (!devices && !ring && !ulysses) {
+    devices = facts.setting("device", {"ulysses", "degree", "tensor", "pipeline", "data"});
+  }
+  cell.devices = whole(devices.value_or(ring.value_or(1.0) * ulysses.value_or(1.0)));
+  cell.one_device = is_one_device(column.words) && cell.devices > 1;
+  if (cell.one_device || cell.devices == 1) {
+    cell.devices = 1;
+    return true;
+  }
+  std::vector<std::string> words = column.words;
+  for (const std::string &word : facts.label_words()) {
+    words.push_back(word);
+  }
+  const bool all_to_all = is_all_to_all(column.words) || (!ulysses && !ring && is_all_to_all(words));
+  cell.ulysses_degree = whole(ulysses.value_or(all_to_all ? static_cast<double>(cell.devices) : 1.0));
+  cell.ring_degree = cell.devices / std::max<std::int64_t>(1, cell.ulysses_degree);
+  if (cell.ulysses_degree < 1 || cell.ring_degree * cell.ulysses_degree != cell.devices) {
+    reason = "ring and all-to-all degree do not multiply to the devices";
+    return false;
+  }
+  cell.kind = ring_kind_in(column.words)
+                  .value_or(ring_kind_in(words).value_or(
+                      ring_kind_in(words_of(facts.text({"implementation", "method", "schedule"})))
+                          .value_or(RingKind::contiguous)));
+  return true;
+}
+
+bool read_shape(const Table &table, std::size_t row, const Column &column, const RowFacts &facts, AttentionCell &cell,
+                std::string &reason) {
+  auto heads = facts.number({"query_heads", "heads", "num_heads", "head_num", "n_heads", "attention_heads"});
+  const auto group = facts.number({"kv_group", "group_num", "gqa_group"});
+  const auto kv_heads = facts.number({"kv_heads", "num_kv_heads", "key_value_heads"});
+  const auto hidden = facts.number({"hidden_size", "hidden", "embed_dim"});
+  auto head_dim = facts.number({"head_dim", "head_size", "dim_head", "headdim"});
+  heads = heads ? heads : facts.setting("head", {"kv", "key", "value", "group"});
+  if (!head_dim && hidden && heads) {
+    head_dim = *hidden / *heads;
+  }
+  if (!head_dim) {
+    if (const auto named = head_dim_in(column.words)) {
+      head_dim = static_cast<double>(*named);
+    }
+  }
+  auto tokens = facts.number({"sequence_tokens", "tokens_total", "seq_len", "seqlen", "sequence_length",
+                              "context_tokens", "context_ktokens", "sequence_ktokens", "tokens", "length_tokens"});
+  const auto local =
+      facts.number({"tokens_per_gpu", "tokens_per_device", "chunk_tokens", "local_tokens", "block_tokens"});
+  // A yardstick beside figures of many devices has one device's tokens where these are given.
+  if (local && (cell.one_device || !tokens)) {
+    tokens = *local * static_cast<double>(cell.devices);
+  } else if (tokens && facts.text({"sequence_is"}) == "local") {
+    *tokens *= static_cast<double>(cell.devices);
+  }
+  if (!tokens && !local) {
+    tokens = facts.setting("token", {"per", "local", "chunk", "block", "total", "window", "segment"});
+  }
+  if (!tokens) {
+    if (const auto named = tokens_in(column.words)) {
+      tokens = static_cast<double>(*named);
+    }
+  }
+  if (!tokens || !head_dim || !(*tokens >= 1.0) || !(*head_dim >= 1.0)) {
+    reason = std::string("the row and the setup give no ") + (tokens ? "head_dim" : "tokens");
+    return false;
+  }
+  // Benchmarks of kernels on one device keep the tokens of all sequences at 16384 and heads x head_dim at 2048 where
+  // they do not say (Dao 2023, section 4.1; Shah et al. 2024, section 4.1).
+  const bool kernel = cell.devices == 1 && !cell.one_device && !heads;
+  const double all_tokens = facts.number({"total_tokens"}).value_or(kernel ? 16384.0 : *tokens);
+  const auto batch = facts.number({"batch_size", "batch", "bs", "micro_batch"});
+  cell.attention.batch = std::max<std::int64_t>(
+      1, whole(batch.value_or(facts.setting("sequence", {}).value_or(std::floor(all_tokens / *tokens)))));
+  if (kernel) {
+    heads = std::max(1.0, 2048.0 / *head_dim);
+  }
+  cell.attention.tokens = whole(*tokens);
+  cell.attention.head_dim = whole(*head_dim);
+  cell.attention.query_heads = heads ? whole(*heads) : 0;
+  cell.attention.kv_heads = kv_heads && heads ? whole(*kv_heads)
+                            : heads && group  ? whole(*heads / *group)
+                                              : cell.attention.query_heads;
+  cell.attention.mask = read_causal(table, row, column, facts) ? problem::Mask::causal : problem::Mask::none;
+  cell.element_bytes =
+      whole(facts.number({"element_bytes"}).value_or(facts.text({"dtype", "precision"}) == "fp32" ? 4.0 : 2.0));
+  return true;
+}
+
+/// What is left of a column's name without unit, pass and kind of ring.
+std::string variant_of(const Column &column) {
+  std::string variant;
+  for (const std::string &word : parse_name(column.name).stem) {
+    static const std::vector<std::string> known{"fwd", "bwd",    "forward", "backward", "iter",
+                                                "per", "time",   "time",    "gpu",      "device",
+                                                "s",   "single", "latency", "non",      "causal"};
+    if (!ring_kind_in({word}) && !is_all_to_all({word}) && !has_word(known, word)) {
+      variant += word + " ";
+    }
+  }
+  return variant;
+}
+
+} // namespace
+
+std::optional<AttentionCell> read_attention_setting(const Table &table, std::size_t row, std::size_t column,
+                                                    std::string &reason) {
+  const Column &about = table.columns[column];
+  const RowFacts facts(table, row);
+  AttentionCell cell;
+  cell.row = row;
+  cell.column = column;
+  if (facts.number({"layers", "num_layers", "model_params_b"})) {
+    reason = "it is about a whole model";
+    return std::nullopt;
+  }
+  cell.labels = facts.labels();
+  cell.variant = variant_of(about);
+  if (!read_devices(about, facts, cell, reason) || !read_shape(table, row, about, facts, cell, reason)) {
+    return std::nullopt;
+  }
+  read_passes(about, facts, cell);
+  return cell;
+}
+
+std::optional<AttentionCell> read_attention_cell(const Table &table, std::size_t row, std::size_t column,
+                                                 std::string &reason) {
+  const Column &about = table.columns[column];
+  const std::string &dimension = about.unit.dimension;
+  if (dimension != "1/s" && dimension != "s" && dimension != "FLOP/s" && dimension != "token/s") {
+    return std::nullopt;
+  }
+  for (const char *word : {"ideal", "perfect", "theoretical", "bound"}) {
+    if (has_word(about.words, word)) {
+      reason = "an ideal and no run, and the table gives no formula for it";
+      return std::nullopt;
+    }
+  }
+  for (const char *word : {"comm", "communication", "hop", "transfer", "overhead", "exposed"}) {
+    if (has_word(about.words, word)) {
+      return std::nullopt; // a part of a run
+    }
+  }
+  auto cell = read_attention_setting(table, row, column, reason);
+  if (!cell) {
+    return std::nullopt;
+  }
+  cell->quantity = dimension == "1/s"      ? Quantity::rate
+                   : dimension == "s"      ? Quantity::time
+                   : dimension == "FLOP/s" ? Quantity::flop_rate
+                                           : Quantity::token_rate;
+  cell->scale = about.unit.scale;
+  cell->published = table.number(row, column).value_or(0.0) * cell->scale;
+  // FLOP/s are kept per device, tokens/s of all devices.
+  const auto devices = static_cast<double>(cell->devices);
+  const double share = cell->quantity == Quantity::flop_rate && !about.unit.per_device   ? 1.0 / devices
+                       : cell->quantity == Quantity::token_rate && about.unit.per_device ? devices
+                                                                                         : 1.0;
+  cell->published *= share;
+  cell->scale *= share;
+  if (!(cell->published > 0.0)) {
+    reason = "the figure is not above 0";
+    return std::nullopt;
+  }
+  return cell;
+}
+
+double flop_of(const AttentionCell &cell) {
+  const double passes = (cell.forward ? 1.0 : 0.0) + (cell.backward ? 2.5 : 0.0);
+  return passes * problem::forward_flop(cell.attention);
+}
+
+} // namespace ringscale::validation

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "machine/machine.hpp"
+#include "validation/published_tables.hpp"
+
+namespace ringscale::validation {
+
+/// What a row is about, whichever way its table says it: by a column, by the setup, or by words in labels and names.
+class RowFacts {
+public:
+  RowFacts(const Table &table, std::size_t row) : table_(table), row_(row) {}
+
+  /// The first of these quantities that the row or the setup has, in base units (tokens, bytes, s, ...).
+  std::optional<double> number(std::initializer_list<std::string_view> names) const;
+  /// The first setting of the row (column that is no result) in a unit of this dimension and without these words in its
+  /// name, in base units: for tables that use names of their own.
+  std::optional<double> setting(std::string_view dimension, std::initializer_list<std::string_view> without) const;
+  /// The first text of these names, of the row or the setup.
+  std::string text(std::initializer_list<std::string_view> names) const;
+  /// A truth value of the row or the setup.
+  std::optional<bool> truth(std::string_view name) const;
+  /// Words of all labels of the row, in the order of the columns.
+  std::vector<std::string> label_words() const;
+  /// The row's labels joined, to tell alike rows from others.
+  std::string labels() const;
+  /// Words of the labels, then of the setup's texts, then of the title.
+  std::vector<std::string> all_words() const;
+
+private:
+  const Table &table_;
+  std::size_t row_;
+};
+
+/// Columns of which every figure is a result that somebody published and not a setting of the experiment: rates, times,
+/// FLOP/s, ratios, percentages, bytes that are no capacity, extreme lengths (min_, max_), and all that is derived.
+bool is_result(const Column &column);
+
+/// The machine file whose first word (a100, h800, tpuv4) is among `words`, and of several the one that shares most
+/// further words (nvlink, pcie, ...); nullptr when there is none.
+const machine::Machine *choose_machine(const std::vector<machine::Machine> &machines,
+                                       const std::vector<std::string> &words);
+
+} // namespace ringscale::validation

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "validation/training_cell.hpp"
+
+#include <algorithm>
+
+#include "validation/table_facts.hpp"
+
+namespace ringscale::validation {
+
+namespace {
+
+Recompute read_recompute(const std::string &text) {
+  const std::vector<std::string> words = words_of(text);
+  if (has_word(words, "full")) {
+    return Recompute::full;
+  }
+  const bool selective = has_word(words, "selective") || has_word(words, "sel") || has_word(words, "seqsel");
+  return selective ? Recompute::selective : Recompute::none;
+}
+
+/// The context of a figure: the column of tokens that shares a word with its own (mfu_ring: context_ring_ktokens).
+std::optional<double> tokens_of(const Table &table, std::size_t row, const Column &about, const RowFacts &facts) {
+  for (std::size_t column = 0; column < table.columns.size(); ++column) {
+    const Column &candidate = table.columns[column];
+    if (candidate.unit.dimension != "token" || is_result(candidate)) {
+      continue;
+    }
+    for (const std::string &word : parse_name(candidate.name).stem) {
+      if (word != "context" && word != "sequence" && has_word(about.words, word)) {
+        if (const auto value = table.number(row, column)) {
+          return *value * candidate.unit.scale;
+        }
+      }
+    }
+  }
+  return facts.number({"sequence_tokens", "context_tokens", "seq_len", "context_ktokens", "tokens"});
+}
+
+bool read_model(const RowFacts &facts, const std::vector<ModelShape> &shapes, TrainingStep &step, std::string &reason) {
+  const auto layers = facts.number({"layers", "num_layers"});
+  const auto hidden = facts.number({"hidden_size", "hidden", "embed_dim"});
+  if (layers && hidden) {
+    step.layers = *layers;
+    step.hidden = *hidden;
+    step.heads = facts.number({"query_heads", "heads", "num_heads"}).value_or(*hidden / 128.0);
+    const auto kv_heads = facts.number({"kv_heads"});
+    step.kv_share = kv_heads ? *kv_heads / step.heads : 1.0;
+    // A feed-forward width that is stated belongs to a gated network of three matrices.
+    const auto width = facts.number({"ffn_size", "feed_forward_size", "ffn_hidden_size"});
+    step.feed_forward_products = width ? 3.0 * *width / *hidden : 8.0;
+    step.vocabulary = facts.number({"vocabulary", "vocab_size"}).value_or(0.0);
+    return true;
+  }
+  const auto size = facts.number({"model_params_b", "parameters_b", "model_size_b"});
+  constexpr double billion = 1e9;
+  const ModelShape *shape = size ? find_shape(shapes, *size / (*size > billion / 100.0 ? billion : 1.0)) : nullptr;
+  if (shape == nullptr) {
+    reason = size ? "no public shape is listed for a model of this size" : ""; // then it is about no whole model
+    return false;
+  }
+  step.layers = static_cast<double>(shape->layers);
+  step.hidden = static_cast<double>(shape->hidden_size);
+  step.heads = static_cast<double>(shape->query_heads);
+  step.feed_forward_products = 3.0 * static_cast<double>(shape->feed_forward_size) / step.hidden;
+  return true;
+}
+
+bool read_layout(const Column &about, const RowFacts &facts, TrainingStep &step, std::string &reason) {
+  step.tensor = facts.number({"tensor_parallel", "tp"}).value_or(1.0);
+  step.pipeline = facts.number({"pipeline_parallel", "pp"}).value_or(1.0);
+  step.context = facts.number({"context_parallel", "cp"}).value_or(1.0);
+  const auto devices = facts.number({"gpus", "devices", "gpus_product", "world_size"});
+  const double without_data = step.tensor * step.pipeline * step.context;
+  step.data = facts.number({"data_parallel", "dp"}).value_or(devices ? std::max(1.0, *devices / without_data) : 1.0);
+  step.interleaved = facts.number({"interleaved_stages", "virtual_stages"}).value_or(1.0);
+  const auto batch = facts.number({"global_batch", "batch_size", "batch"});
+  if (!batch) {
+    reason = "the row and the setup give no global batch";
+    return false;
+  }
+  step.global_batch = *batch;
+  if (step.data > step.global_batch) {
+    // More devices than sequences and no word about it: they divide the tokens.
+    step.context *= step.data / step.global_batch;
+    step.data = step.global_batch;
+  }
+  step.micro_batch = facts.number({"micro_batch"}).value_or(1.0);
+  if (has_word(about.words, "without") && step.context > 1.0) {
+    reason = "the parallel layout of the run without context parallelism is not given";
+    return false;
+  }
+  return true;
+}
+
+} // namespace
+
+bool is_memory(TrainingQuantity quantity) { return quantity >= TrainingQuantity::state_memory; }
+
+double figure(const TrainingCell &cell, const machine::Machine &machine, const TrainingConstants &constants) {
+  if (cell.quantity == TrainingQuantity::utilisation) {
+    return utilisation(cell.step, constants);
+  }
+  if (is_memory(cell.quantity)) {
+    return (cell.quantity == TrainingQuantity::activation_memory ? 0.0 : state_bytes(cell.step)) +
+           (cell.quantity == TrainingQuantity::state_memory ? 0.0 : activation_bytes(cell.step));
+  }
+  const double seconds = training_seconds(cell.step, machine, constants);
+  const double devices = cell.per_device ? cell.step.devices() : 1.0;
+  switch (cell.quantity) {
+  case TrainingQuantity::flop_rate:
+    return 3.0 * (product_flop(cell.step, cell.step.global_batch) + attention_flop(cell.step, cell.step.global_batch)) /
+           (seconds * devices);
+  case TrainingQuantity::token_rate:
+    return cell.step.global_batch * cell.step.tokens / (seconds * devices);
+  default:
+    return seconds;
+  }
+}
+
+std::optional<TrainingCell> read_training_cell(const Table &table, const std::vector<ModelShape> &shapes,
+                                               const Prediction &open, std::string &reason) {
+  const Column &about = table.columns[open.column];
+  const RowFacts facts(table, open.row);
+  TrainingCell cell;
+  cell.row = open.row;
+  cell.column = open.column;
+  cell.scale = about.unit.scale;
+  cell.per_device = about.unit.per_device;
+  const std::string &dimension = about.unit.dimension;
+  const bool share = dimension == "%" && (has_word(about.words, "mfu") || has_word(about.words, "utilization") ||
+                                          has_word(about.words, "utilisation"));
+  if (share) {
+    cell.quantity = TrainingQuantity::utilisation;
+    cell.scale = 0.01;
+  } else if (dimension == "s" || dimension == "FLOP/s" || dimension == "token/s") {
+    cell.quantity = dimension == "s"        ? TrainingQuantity::time
+                    : dimension == "FLOP/s" ? TrainingQuantity::flop_rate
+                                            : TrainingQuantity::token_rate;
+  } else if (dimension == "byte") {
+    const bool activations = has_word(about.words, "activations") || has_word(about.words, "activation");
+    const bool state = has_word(about.words, "optimizer") || has_word(about.words, "params") ||
+                       has_word(about.words, "state") || has_word(about.words, "weights");
+    cell.quantity = activations ? TrainingQuantity::activation_memory
+                    : state     ? TrainingQuantity::state_memory
+                                : TrainingQuantity::memory;
+  } else {
+    return std::nullopt;
+  }
+  if (!read_model(facts, shapes, cell.step, reason)) {
+    return std::nullopt;
+  }
+  const auto tokens = tokens_of(table, open.row, about, facts);
+  if (!tokens) {
+    reason = "the row and the setup give no tokens";
+    return std::nullopt;
+  }
+  if (!share && !read_layout(about, facts, cell.step, reason)) {
+    return std::nullopt;
+  }
+  cell.step.tokens = *tokens;
+  if (is_memory(cell.quantity) && !facts.number({"tensor_parallel", "tp", "pipeline_parallel", "pp"})) {
+    reason = "the row and the setup do not say how weights and activations are divided";
+    return std::nullopt;
+  }
+  const std::string attention = facts.text({"attention"});
+  cell.step.scores_materialised = attention.find("materialised") != std::string::npos;
+  cell.step.causal = facts.truth("causal").value_or(attention.find("causal") != std::string::npos);
+  const std::string recompute = facts.text({"recompute", "recomputation", "activation_checkpointing"});
+  cell.step.recompute = read_recompute(recompute);
+  cell.step.sequence_parallel = recompute.find("seq") != std::string::npos || attention.empty();
+  const std::vector<std::string> precision = words_of(facts.text({"precision", "dtype"}));
+  cell.step.element_bytes = facts.number({"element_bytes"}).value_or(has_word(precision, "fp8") ? 1.0 : 2.0);
+  cell.published = table.number(open.row, open.column).value_or(0.0) * cell.scale;
+  return cell.published > 0.0 ? std::optional(cell) : std::nullopt;
+}
+
+} // namespace ringscale::validation

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "validation/unit.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <charconv>
+#include <cmath>
+#include <utility>
+
+namespace ringscale::validation {
+
+namespace {
+
+struct UnitWord {
+  std::string_view word;
+  double scale;
+  std::string_view dimension;
+};
+
+/// Words with a dimension that others share. An empty dimension counts nothing: "10 of them", "ms per call".
+constexpr std::array<UnitWord, 43> unit_words{
+    {{"s", 1.0, "s"},         {"second", 1.0, "s"},   {"sec", 1.0, "s"},         {"ms", 1e-3, "s"},
+     {"us", 1e-6, "s"},       {"ns", 1e-9, "s"},      {"min", 60.0, "s"},        {"minute", 60.0, "s"},
+     {"hour", 3600.0, "s"},   {"h", 3600.0, "s"},     {"day", 86400.0, "s"},     {"year", 31557600.0, "s"},
+     {"byte", 1.0, "byte"},   {"B", 1.0, "byte"},     {"bit", 0.125, "byte"},    {"b", 0.125, "byte"},
+     {"FLOP", 1.0, "FLOP"},   {"flop", 1.0, "FLOP"},  {"FLOPS", 1.0, "FLOP/s"},  {"Hz", 1.0, "1/s"},
+     {"GPU", 1.0, "device"},  {"gpu", 1.0, "device"}, {"device", 1.0, "device"}, {"accelerator", 1.0, "device"},
+     {"chip", 1.0, "device"}, {"TPU", 1.0, "device"}, {"rank", 1.0, "device"},   {"sample", 1.0, "sequence"},
+     {"x", 1.0, "x"},         {"times", 1.0, "x"},    {"ratio", 1.0, "x"},       {"factor", 1.0, "x"},
+     {"%", 1.0, "%"},         {"percent", 1.0, "%"},  {"point", 1.0, "%"},       {"percentage", 1.0, ""},
+     {"step", 1.0, ""},       {"iteration", 1.0, ""}, {"iter", 1.0, ""},         {"it", 1.0, ""},
+     {"call", 1.0, ""},       {"of", 1.0, ""},        {"peak", 1.0, ""}}};
+
+/// Things that are counted; each is a dimension of its own.
+constexpr std::array<std::string_view, 39> counted{
+    "token",     "node",  "head",      "layer",  "element", "sequence", "stage",   "replica",  "chunk",  "block",
+    "parameter", "hop",   "pair",      "W",      "J",       "core",     "thread",  "process",  "socket", "event",
+    "message",   "link",  "query",     "key",    "cycle",   "epoch",    "failure", "document", "group",  "segment",
+    "word",      "image", "operation", "expert", "degree",  "batch",    "USD",     "model",    "request"};
+
+constexpr std::array<std::pair<char, double>, 7> prefixes{
+    {{'k', 1e3}, {'K', 1e3}, {'M', 1e6}, {'G', 1e9}, {'T', 1e12}, {'P', 1e15}, {'E', 1e18}}};
+
+std::optional<Unit> plain_word(std::string_view word) {
+  for (const UnitWord &entry : unit_words) {
+    if (entry.word == word) {
+      return Unit{entry.scale, std::string(entry.dimension), false};
+    }
+  }
+  if (std::find(counted.begin(), counted.end(), word) != counted.end()) {
+    return Unit{1.0, std::string(word), false};
+  }
+  return std::nullopt;
+}
+
+/// A word as it is, in the plural, and with a prefix such as T, or Gi before bytes. FLOPS means FLOP/s and is no
+/// plural.
+std::optional<Unit> unit_of_word(std::string_view word) {
+  for (const std::string_view form : {word, word.substr(0, word.size() - (word.ends_with("s") ? 1 : 0))}) {
+    if (const auto plain = plain_word(form)) {
+      return plain;
+    }
+    for (const auto &[letter, scale] : prefixes) {
+      const bool binary = form.size() > 2 && form[0] == letter && form[1] == 'i';
+      if (form.empty() || form[0] != letter) {
+        continue;
+      }
+      auto rest = plain_word(form.substr(binary ? 2 : 1));
+      const bool scalable =
+          rest && (rest->dimension == "byte" || rest->dimension == "FLOP" || rest->dimension == "FLOP/s" ||
+                   rest->dimension == "1/s" || rest->dimension == "token" || rest->dimension == "parameter");
+      if (scalable) {
+        const int exponent = letter == 'k' || letter == 'K' ? 1
+                             : letter == 'M'                ? 2
+                             : letter == 'G'                ? 3
+                             : letter == 'T'                ? 4
+                                                            : 5;
+        rest->scale *= binary ? std::pow(1024.0, exponent) : scale;
+        return rest;
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<double> parse_number(std::string_view text) {
+  double value = 0.0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size() || !(value > 0.0)) {
+    return std::nullopt;
+  }
+  return value;
+}
+
+/// Unit words of names are lower case, with their own short forms.
+constexpr double gibi = 1073741824.0;
+struct NameUnit {
+  std::string_view word;
+  double scale;
+  std::string_view dimension;
+};
+constexpr std::array<NameUnit, 24> name_units{
+    {{"tokens", 1.0, "token"},  {"ktokens", 1e3, "token"},  {"mtokens", 1e6, "token"},
+     {"bytes", 1.0, "byte"},    {"kb", 1e3, "byte"},        {"mb", 1e6, "byte"},
+     {"gb", 1e9, "byte"},       {"tb", 1e12, "byte"},       {"mib", 1048576.0, "byte"},
+     {"gib", gibi, "byte"},     {"ms", 1e-3, "s"},          {"us", 1e-6, "s"},
+     {"s", 1.0, "s"},           {"percent", 1.0, "%"},      {"flop", 1.0, "FLOP"},
+     {"flops", 1.0, "FLOP"},    {"tflop", 1e12, "FLOP"},    {"tflops", 1e12, "FLOP/s"},
+     {"gflops", 1e9, "FLOP/s"}, {"pflops", 1e15, "FLOP/s"}, {"elements", 1.0, "element"},
+     {"x", 1.0, "x"},           {"seconds", 1.0, "s"},      {"pct", 1.0, "%"}}};
+
+} // namespace
+
+std::optional<Unit> parse_unit(std::string_view text) {
+  Unit unit;
+  if (text == "-") {
+    unit.dimension = "text";
+    return unit;
+  }
+  std::vector<std::string> above;
+  std::vector<std::string> below;
+  bool divide = false;
+  std::size_t position = 0;
+  while (position < text.size()) {
+    const char letter = text[position];
+    if (letter == ' ' || letter == '*' || letter == '/') {
+      divide = divide || letter == '/';
+      ++position;
+      continue;
+    }
+    const std::size_t end = std::min(text.find_first_of(" */", position), text.size());
+    const std::string_view word = text.substr(position, end - position);
+    position = end;
+    if (word == "per") {
+      divide = true;
+      continue;
+    }
+    if (const auto number = parse_number(word)) {
+      unit.scale *= divide ? 1.0 / *number : *number;
+      continue;
+    }
+    const auto found = unit_of_word(word);
+    if (!found) {
+      return std::nullopt;
+    }
+    unit.scale *= divide ? 1.0 / found->scale : found->scale;
+    if (divide && found->dimension == "device") {
+      unit.per_device = true;
+    } else if (!found->dimension.empty()) {
+      (divide ? below : above).push_back(found->dimension);
+    }
+  }
+  for (const std::string &word : above) {
+    unit.dimension += (unit.dimension.empty() ? "" : "*") + word;
+  }
+  unit.dimension = unit.dimension.empty() ? "1" : unit.dimension;
+  for (const std::string &word : below) {
+    unit.dimension += "/" + word;
+  }
+  return text.empty() ? std::nullopt : std::optional<Unit>(unit);
+}
+
+NameParts parse_name(std::string_view name) {
+  NameParts parts;
+  const std::vector<std::string> words = words_of(name);
+  for (std::size_t index = 0; index < words.size(); ++index) {
+    const std::string &word = words[index];
+    const auto *found =
+        std::find_if(name_units.begin(), name_units.end(), [&](const NameUnit &entry) { return entry.word == word; });
+    if (found != name_units.end()) {
+      // "iter_per_s" is a rate, not seconds.
+      const bool divided = index > 0 && words[index - 1] == "per";
+      parts.scale = divided ? 1.0 : found->scale;
+      parts.dimension = divided ? "1/" + std::string(found->dimension) : std::string(found->dimension);
+      if (divided) {
+        parts.stem.push_back(word);
+      }
+    } else if (word != "formula") {
+      parts.stem.push_back(word);
+    }
+  }
+  return parts;
+}
+
+std::vector<std::string> words_of(std::string_view text) {
+  std::vector<std::string> words;
+  std::string word;
+  for (const char letter : text) {
+    if (std::isalnum(static_cast<unsigned char>(letter)) != 0) {
+      word.push_back(static_cast<char>(std::tolower(static_cast<unsigned char>(letter))));
+    } else if (!word.empty()) {
+      words.push_back(std::exchange(word, {}));
+    }
+  }
+  if (!word.empty()) {
+    words.push_back(word);
+  }
+  return words;
+}
+
+bool has_word(const std::vector<std::string> &words, std::string_view word) {
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+} // namespace ringscale::validation

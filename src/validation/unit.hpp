@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ringscale::validation {
+
+/// What a published table's unit says: value x scale is in the base units of `dimension` (s, token, byte, FLOP, ...).
+/// "1e12 FLOP/s per GPU" is {1e12, "FLOP/s", per device}; "GiB" is {2^30, "byte"}; "-" has dimension "text".
+struct Unit {
+  double scale = 1.0;
+  std::string dimension;
+  bool per_device = false;
+};
+
+/// Nothing when a word of the unit is unknown. Grammar: factors and words, joined by blanks or *, divided by / or
+/// "per".
+std::optional<Unit> parse_unit(std::string_view text);
+
+/// A name such as min_block_ktokens taken apart: its words without those that only say a unit or mark a formula, and
+/// the scale that these gave (1e3). Names without a unit word have scale 0.
+struct NameParts {
+  std::vector<std::string> stem;
+  double scale = 0.0;
+  std::string dimension;
+};
+NameParts parse_name(std::string_view name);
+
+/// Words of any text: letters and digits in runs, lower case.
+std::vector<std::string> words_of(std::string_view text);
+bool has_word(const std::vector<std::string> &words, std::string_view word);
+
+} // namespace ringscale::validation

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""validate --published: rows for every published figure, tables as data, one line for what is corrupt."""
+
+import copy
+import json
+import re
+import unittest
+
+from program import ROOT, CommandLineTest, run
+
+TABLES = ROOT / "experiments" / "published" / "tables.json"
+PAGE = ROOT / "docs" / "published-tables.md"
+# Names, order and device that no shipped table has; the figures are invented.
+UNSEEN = {
+    "schema": "ringscale.published-tables", "schema_version": 1, "tables": [{
+        "id": "X1", "title": "Rings of an unknown work", "source": {"work": "nobody"}, "trust": "low",
+        "setup": {"accelerator": "H200", "causal": True, "element_bytes": 2, "note": None},
+        "columns": [
+            {"name": "balance", "unit": "-", "meaning": "placement", "origin": "published"},
+            {"name": "calls_per_second", "unit": "1/s", "meaning": "speed", "origin": "published"},
+            {"name": "of_ideal", "unit": "%", "meaning": "100 * calls_per_second / ideal", "origin": "derived"},
+            {"name": "ideal", "unit": "1/s", "meaning": "perfect speed", "origin": "published"},
+            {"name": "cards", "unit": "devices", "meaning": "devices", "origin": "published"},
+            {"name": "context", "unit": "1e3 tokens", "meaning": "length", "origin": "published"},
+            {"name": "attention_heads", "unit": "heads", "meaning": "heads", "origin": "published"},
+            {"name": "head_size", "unit": "elements", "meaning": "width of a head", "origin": "published"}],
+        "rows": [{"balance": balance, "calls_per_second": speed, "of_ideal": 100 * speed / 100, "ideal": 100, "cards": 8,
+                  "context": context, "attention_heads": 32, "head_size": 128}
+                 for context, balance, speed in [(64, "zigzag", 90), (64, "ring", 55), (128, "zigzag", 24), (128, "ring", 14),
+                                                 (256, "zigzag", None), (256, "ring", 3.6)] if speed],
+        "notes": [], "reference_formula": None}]}
+
+
+def percents(line):
+    return [float(number) for number in re.findall(r"(\d+\.\d+) %", line)]
+
+
+class ValidatePublished(CommandLineTest):
+    def rows(self, document, **match):
+        return [row for row in document["rows"] if all(row[key] == value for key, value in match.items())]
+
+    def test_every_row_says_what_was_published_and_predicted(self):
+        document = self.document(["validate", "--published", TABLES])
+        self.assertEqual((document["verb"], document["verdict"]), ("validate", "valid"))
+        published = json.loads(TABLES.read_text(encoding="utf-8"))["tables"]
+        self.assertEqual([table["table"] for table in document["tables"]], [table["id"] for table in published])
+        for row in document["rows"]:
+            for key in ["table", "cell", "unit", "published", "predicted", "relative_error", "role"]:
+                self.assertIn(key, row)
+            self.assertIn(row["role"], ["predicted", "fitted", "not_predicted"])
+            if row["role"] == "not_predicted":
+                self.assertIsNone(row["predicted"])
+                self.assertTrue(row["reason"])
+            else:
+                self.assertAlmostEqual(row["predicted"] / row["published"] - 1, row["relative_error"], places=9)
+                self.assertIn(row["kind"], ["simulated", "analytic"])
+        for table in published:
+            columns = {column["name"]: column for column in table["columns"]}
+            for row in self.rows(document, table=table["id"]):
+                self.assertEqual(row["unit"], columns[row["column"]]["unit"])
+                if "published_formula" not in row:
+                    self.assertEqual(row["published"], table["rows"][row["row"]][row["column"]])
+        fitted = {row["cell"] for row in self.rows(document, role="fitted")}
+        self.assertTrue(fitted >= {cell for fit in document["fits"] for cell in fit["cells"]})
+        for fit in document["fits"]:
+            self.assertTrue({"table", "name", "value", "unit", "cells"} <= set(fit))
+
+    def test_repeats_itself_and_needs_no_file_for_the_shipped_tables(self):
+        first = self.document(["validate", "--published", TABLES])
+        second = self.document(["validate", "--published"])
+        self.assertEqual(first["rows"], second["rows"])
+
+    def test_an_unseen_table_needs_no_code(self):
+        document = self.document(["validate", "--published", self.write("unseen.json", UNSEEN)])
+        speeds = self.rows(document, column="calls_per_second")
+        self.assertEqual(len(speeds), 5)
+        self.assertEqual({row["method"] for row in speeds}, {"ring simulated on h200_ndr"})
+        self.assertEqual({row["kind"] for row in speeds}, {"simulated"})
+        predicted = {row["row"]: row["predicted"] for row in speeds}
+        self.assertGreater(predicted[0] / predicted[1], 1.3, "zigzag beats a contiguous causal ring")
+        self.assertGreater(predicted[0] / predicted[2], 3, "four times the work")
+        for row in self.rows(document, column="of_ideal"):
+            self.assertTrue(row["by_formula"])
+            self.assertAlmostEqual(row["relative_error"], 0.0, places=9)
+        for row in self.rows(document, column="ideal"):
+            self.assertEqual(row["role"], "not_predicted")
+            self.assertIn("ideal", row["reason"])
+        self.assertEqual(document["tables"][0]["settings"], ["balance", "cards", "context", "attention_heads", "head_size"])
+
+    def test_a_prediction_does_not_read_its_cell(self):
+        before = self.document(["validate", "--published", self.write("before.json", UNSEEN)])
+        row = next(row for row in self.rows(before, column="calls_per_second") if row["role"] == "predicted")
+        changed = copy.deepcopy(UNSEEN)
+        changed["tables"][0]["rows"][row["row"]]["calls_per_second"] *= 10
+        after = self.document(["validate", "--published", self.write("after.json", changed)])
+        same = self.rows(after, cell=row["cell"])[0]
+        self.assertEqual(same["predicted"], row["predicted"])
+        self.assertNotEqual(same["relative_error"], row["relative_error"])
+        # The control: a figure that constants are fitted on moves the predictions.
+        fitted = next(row for row in self.rows(before, column="calls_per_second") if row["role"] == "fitted")
+        changed = copy.deepcopy(UNSEEN)
+        changed["tables"][0]["rows"][fitted["row"]]["calls_per_second"] *= 3
+        moved = self.document(["validate", "--published", self.write("moved.json", changed)])
+        self.assertNotEqual(self.rows(moved, cell=row["cell"])[0]["predicted"], row["predicted"])
+
+    def test_corrupt_tables_are_refused_in_one_line(self):
+        faults = [
+            ("unknown unit", lambda table: table["columns"][1].update(unit="1/fortnight"), ["$.tables[0].columns[1].unit", "fortnight"]),
+            ("missing value", lambda table: table["rows"][2].pop("cards"), ["$.tables[0].rows[2].cards", "null"]),
+            ("text for a number", lambda table: table["rows"][0].update(context="long"), ["$.tables[0].rows[0].context", "number"]),
+            ("wrong type", lambda table: table.update(rows="none"), ["$.tables[0].rows"]),
+            ("unknown key", lambda table: table.update(colums=[]), ["colums", "columns"]),
+        ]
+        for name, corrupt, fragments in faults:
+            with self.subTest(name):
+                document = copy.deepcopy(UNSEEN)
+                corrupt(document["tables"][0])
+                path = self.write("corrupt.json", document)
+                self.assert_refused(["validate", "--published", path, "--json"], ["corrupt.json", *fragments])
+        twice = copy.deepcopy(UNSEEN)
+        twice["tables"].append(twice["tables"][0])
+        self.assert_refused(["validate", "--published", self.write("twice.json", twice)], ["$.tables[1].id", "X1"])
+        path = self.write("one.json", UNSEEN)
+        self.assert_refused(["validate", "--published", path, path], ["id", "X1", "another file"])
+        self.assert_refused(["validate", "--published", self.write("cut.json", '{"schema": ')], ["cut.json", "line 1"])
+        self.assert_refused(["validate", "--published", self.folder / "nothing.json"], ["nothing.json"])
+        self.assert_refused(["validate", "--published", path, "--machines", self.folder / "nowhere"], ["nowhere"])
+        self.assert_refused(["validate"], ["--published", "--measured"])
+
+    def test_output_is_the_document_and_is_never_overwritten(self):
+        path = self.write("unseen.json", UNSEEN)
+        out = self.folder / "out"
+        document = self.document(["validate", "--published", path, "--output", out])
+        written = json.loads((out / "published.json").read_text(encoding="utf-8"))
+        self.assertEqual(written["rows"], document["rows"])
+        self.assert_refused(["validate", "--published", path, "--output", out], ["published.json"])
+
+    def test_dry_run_predicts_nothing(self):
+        result = run(["validate", "--published", TABLES, "--dry-run"])
+        self.assertEqual((result.returncode, len(result.stdout.splitlines())), (0, 1), result.stdout)
+
+    def test_the_page_states_the_errors_that_the_command_prints(self):
+        """To three tenths of a point and a tenth of the figure: compilers round differently."""
+        result = run(["validate", "--published", TABLES])
+        self.assertEqual(result.returncode, 0, result.stderr)
+        printed = {line.split()[0]: line for line in result.stdout.splitlines() if "|" in line}
+        stated = {line.split()[0]: line for line in PAGE.read_text(encoding="utf-8").splitlines()
+                  if line.startswith("    T") and "|" in line}
+        identifiers = [table["id"] for table in json.loads(TABLES.read_text(encoding="utf-8"))["tables"]]
+        self.assertEqual(sorted(stated), sorted(identifiers))
+        for identifier in identifiers:
+            there, here = percents(stated[identifier]), percents(printed[identifier])
+            self.assertEqual(len(there), len(here), identifier)
+            for said, found in zip(there, here):
+                self.assertLessEqual(abs(said - found), 0.3 + 0.1 * found, identifier)
+
+
+if __name__ == "__main__":
+    unittest.main()
