@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "problem/invalid_input.hpp"
+
 namespace ringscale::sizing {
 
 using schedule::Moving;
@@ -64,6 +66,13 @@ std::vector<Configuration> ring_templates(const machine::Machine &machine, const
     }
   }
   return found;
+}
+
+void require_templates(const machine::Machine &machine, const Allowed &allowed) {
+  if (ring_templates(machine, allowed).empty()) {
+    throw problem::InvalidInput("nothing is left to weigh: double_ring needs a machine with groups of devices, and " +
+                                machine.name + " has none; allow another schedule");
+  }
 }
 
 std::vector<Configuration> configurations_of_ring(const machine::Machine &machine, const Allowed &allowed,

@@ -44,6 +44,9 @@ std::vector<std::int64_t> inner_ring_sizes(const machine::Machine &machine);
 /// Every schedule that is allowed, with ring_size and rings left at 1; double_ring once for each inner ring size.
 std::vector<Configuration> ring_templates(const machine::Machine &machine, const Allowed &allowed);
 
+/// Throws InvalidInput when nothing is left of what is allowed: a double_ring alone on a machine without groups.
+void require_templates(const machine::Machine &machine, const Allowed &allowed);
+
 /// All that is allowed for rings of one size; inner rings are those of inner_ring_sizes that divide it and are smaller.
 /// For one device everything is the same, so one configuration.
 std::vector<Configuration> configurations_of_ring(const machine::Machine &machine, const Allowed &allowed,

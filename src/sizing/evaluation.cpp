@@ -45,7 +45,8 @@ std::int64_t tokens_to_simulate(const Workload &workload, const Configuration &c
     return tokens;
   }
   const std::int64_t runs = runs_of(options.problem);
-  return (tokens + runs - 1) / runs * runs;
+  const std::int64_t rounded = (tokens + runs - 1) / runs * runs;
+  return rounded <= most_tokens ? rounded : tokens;
 }
 
 void add_pass(const simulator::Simulation &simulation, Evaluation &evaluation) {

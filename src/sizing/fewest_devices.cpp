@@ -226,6 +226,7 @@ FewestDevices find_fewest_devices(const machine::Machine &machine, const Workloa
                                   std::int64_t tokens, double time_limit_s, std::int64_t devices_limit) {
   require_tokens(tokens);
   require_devices(devices_limit);
+  require_templates(machine, allowed);
   if (!(time_limit_s >= 0.0 && std::isfinite(time_limit_s))) {
     throw problem::InvalidInput("the time limit is " + std::to_string(time_limit_s) + " s; it must be above 0");
   }

@@ -38,6 +38,7 @@ std::int64_t largest_context(const machine::Machine &machine, const Workload &wo
 LargestContext find_largest_context(const machine::Machine &machine, const Workload &workload, const Allowed &allowed,
                                     std::int64_t devices) {
   require_devices(devices);
+  require_templates(machine, allowed);
   LargestContext result;
   result.budget_bytes = budget_bytes(machine, workload);
   const std::int64_t limit = stateable_tokens(workload);

@@ -3,23 +3,19 @@
 
 #include <algorithm>
 
-#include "problem/invalid_input.hpp"
-
 namespace ringscale::sizing {
 
 Ranking rank_configurations(const machine::Machine &machine, const Workload &workload, const Allowed &allowed,
                             std::int64_t tokens, std::int64_t devices) {
   require_tokens(tokens);
   require_devices(devices);
+  require_templates(machine, allowed);
   Ranking result;
   result.budget_bytes = budget_bytes(machine, workload);
   for (const Configuration &configuration : configurations(machine, allowed, devices, workload.attention.batch)) {
     if (configuration.ring_size <= tokens) {
       result.ranked.push_back(evaluate(machine, workload, configuration, tokens, devices));
     }
-  }
-  if (result.ranked.empty()) {
-    throw problem::InvalidInput("no configuration is left: double_ring needs a machine with groups of devices");
   }
   rank(result.ranked);
   for (const Evaluation &evaluation : result.ranked) {

@@ -128,6 +128,12 @@ class Plan(CommandLineTest):
         for row in fewer["ranked"]:
             self.assertGreater(row["time_s"], 3.6e-3)
 
+    def test_the_largest_numbers_are_answered(self):
+        answer = self.plan(["--tokens", str(2 ** 50), "--most-devices", str(2 ** 40)])["answer"]
+        self.assertGreater(answer["devices"], 2 ** 20)
+        self.assertFalse(self.plan(["--tokens", str(2 ** 50)], code=1)["answered"])
+        self.assertGreater(self.plan(["--tokens", str(2 ** 50), "--devices", str(2 ** 40)])["answer"]["simulated"], 0)
+
     def test_a_time_that_no_number_reaches(self):
         answer = self.plan(["--tokens", "5000", "--hours", "1e-12", "--most-devices", "16"], code=1)["answer"]
         self.assertEqual((answer["devices"], answer["limited_by"]), (0, "nothing is as fast"))

@@ -8,6 +8,8 @@
 
 #include "problem/invalid_input.hpp"
 #include "schedule/ring_schedule.hpp"
+#include "sizing/fewest_devices.hpp"
+#include "sizing/largest_context.hpp"
 #include "sizing/ring_sizes.hpp"
 #include "sizing_fixture.hpp"
 
@@ -94,6 +96,18 @@ TEST(Configurations, OnlyWhatIsAllowed) {
     EXPECT_EQ(one.placement, Placement::zigzag);
     EXPECT_EQ(one.moving, Moving::query);
   }
+}
+
+TEST(Configurations, NothingLeftIsRefusedByEveryQuestion) {
+  machine::Machine flat = small_machine(1e9);
+  flat.links.erase(flat.links.begin());
+  const Workload workload = small_workload(flat);
+  Allowed inner_only;
+  inner_only.schedules = {Schedule::double_ring};
+  EXPECT_THROW((void)find_largest_context(flat, workload, inner_only, 8), problem::InvalidInput);
+  EXPECT_THROW((void)find_fewest_devices(flat, workload, inner_only, 64, 0.0, 8), problem::InvalidInput);
+  EXPECT_THROW((void)rank_configurations(flat, workload, inner_only, 64, 8), problem::InvalidInput);
+  EXPECT_NO_THROW((void)rank_configurations(small_machine(1e9), workload, inner_only, 64, 8));
 }
 
 TEST(Divisors, EqualTrialDivision) {

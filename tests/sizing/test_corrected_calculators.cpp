@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 #include "sizing/calculators.hpp"
 #include "sizing/document_device.hpp"
@@ -46,6 +48,22 @@ TEST(DocumentDevice, RingSizesAreTheSmallestThatFit) {
     }
   }
   EXPECT_EQ(document_ring_size(billion, 0.0), 0);
+}
+
+TEST(DocumentDevice, CountsOf80GBDevicesAndChunksByMemory) {
+  // The table of docs/sizing.md beside the documents' 8, 8, 64, 640 and 6400 devices.
+  const std::vector<std::pair<std::int64_t, std::int64_t>> counts{
+      {1'000'000, 1}, {100'000'000, 8}, {billion, 78}, {10 * billion, 773}, {100 * billion, 7721}};
+  for (const auto &[tokens, devices] : counts) {
+    EXPECT_EQ(document_ring_size(tokens, 80.0), devices) << tokens;
+  }
+  // What one device holds by itself, beside 64K, 262K, 1M and 2M tokens.
+  const std::vector<std::pair<double, std::int64_t>> chunks{
+      {4.0, 968'992}, {8.0, 1'937'984}, {16.0, 3'875'968}, {24.0, 5'813'953}};
+  for (const auto &[memory_gb, tokens] : chunks) {
+    EXPECT_LE(document_bytes(tokens, 1), memory_gb * 1e9);
+    EXPECT_GT(document_bytes(tokens + 1, 1), memory_gb * 1e9);
+  }
 }
 
 TEST(CorrectedRingConfig, UsesTheDevicesThereAreAndSaysWhatIsNeeded) {
