@@ -83,7 +83,8 @@ class ValidateMeasured(CommandLineTest):
         self.assertEqual(goals["median_met"], own is not None and own <= goals["median_error"])
 
     def wrong_machine(self, machine, rows):
-        """Negative control: tiles three times as slow make every prediction longer; only other terms keep it below three times."""
+        """Negative control: with tiles three times as slow every prediction is longer. Other terms keep the ratio below three;
+        the merge that a written block lacks, at most half of its tile, can bring it up to six."""
         slow = copy.deepcopy(machine)
         for table in ["samples", "backward_samples"]:
             for tile in slow["tiles"][table]:
@@ -94,7 +95,7 @@ class ValidateMeasured(CommandLineTest):
         ratios = [new["predicted"]["time_s"] / old["predicted"]["time_s"] for new, old in zip(again, rows)]
         self.assertGreater(min(ratios), 1.0)
         self.assertGreater(statistics.median(ratios), 1.2)
-        self.assertLess(max(ratios), 3.0 + 1e-6)
+        self.assertLess(max(ratios), 6.0 + 1e-6)
 
     def test_refusals(self):
         published = ROOT / "experiments" / "machines" / "gtx1080.json"
