@@ -40,10 +40,10 @@ private:
 };
 
 /// Seconds SMPI gives for the ring; -1 with a message when the replay failed.
-inline double replayed_s(const machine::Machine &machine, const simulator::SimulationOptions &options,
+inline double replayed_s(const machine::Fleet &fleet, const simulator::SimulationOptions &options,
                          const std::string &added = "") {
   const Scratch scratch;
-  std::string command = simulator::write_smpi_trace(machine, options, scratch.traces());
+  std::string command = simulator::write_smpi_trace(fleet, options, scratch.traces());
   command.replace(0, std::string("smpirun").size(), smpirun());
   FILE *pipe = popen((command + added + " 2>&1").c_str(), "r");
   std::string text;
@@ -59,6 +59,10 @@ inline double replayed_s(const machine::Machine &machine, const simulator::Simul
     return -1.0;
   }
   return std::stod(text.substr(found + label.size()));
+}
+inline double replayed_s(const machine::Machine &machine, const simulator::SimulationOptions &options,
+                         const std::string &added = "") {
+  return replayed_s(machine::Fleet(machine, options.problem.ring_size), options, added);
 }
 
 } // namespace ringscale::oracle_tests
