@@ -58,12 +58,15 @@ inline double run_replay(std::string command) {
   }
   return std::stod(text.substr(found + label.size()));
 }
-
 /// Seconds SMPI gives for the ring; -1 with a message when the replay failed.
-inline double replayed_s(const machine::Machine &machine, const simulator::SimulationOptions &options,
+inline double replayed_s(const machine::Fleet &fleet, const simulator::SimulationOptions &options,
                          const std::string &added = "") {
   const Scratch scratch;
-  return run_replay(simulator::write_smpi_trace(machine, options, scratch.traces()) + added);
+  return run_replay(simulator::write_smpi_trace(fleet, options, scratch.traces()) + added);
+}
+inline double replayed_s(const machine::Machine &machine, const simulator::SimulationOptions &options,
+                         const std::string &added = "") {
+  return replayed_s(machine::Fleet(machine, options.problem.ring_size), options, added);
 }
 
 /// The same with messages in bytes on a network that `platform` (SimGrid's XML, hosts h0, h1, ...) describes.

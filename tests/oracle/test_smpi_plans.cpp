@@ -116,6 +116,31 @@ TEST(SmpiPlans, RandomRingsAgree) {
   std::cout << "largest relative difference " << worst << "\n";
 }
 
+TEST(SmpiPlans, RingsOfSeveralTypesAgree) {
+  int differ = 0;
+  for (std::uint64_t seed = 1000; seed < 1020; ++seed) {
+    Draw draw(seed, draw_stream);
+    SimulationOptions options = random_ring(draw);
+    options.straggler_share = 0.2;
+    options.straggler_factor = 1.5;
+    machine::Machine slower = random_machine(draw, options.problem.inner_ring_size);
+    slower.roofline.exponentials_per_s.value /= draw.between(1.0, 3.0);
+    slower.links.back().latency_s.value *= 2.0;
+    slower.links.back().devices_per_card = 1;
+    slower.links.back().duplex = machine::Duplex::half;
+    const std::int64_t first = 1 + draw.below(options.problem.ring_size - 1);
+    const machine::Machine faster = random_machine(draw, options.problem.inner_ring_size);
+    const machine::Fleet fleet({{faster, first}, {slower, options.problem.ring_size - first}});
+    const double expected_s = replayed_s(fleet, options);
+    ASSERT_GT(expected_s, 0.0) << label(options.problem, seed);
+    const double mixed_s = simulate(fleet, options).time_s;
+    ASSERT_NEAR(mixed_s / expected_s, 1.0, tolerance(expected_s)) << label(options.problem, seed);
+    // Negative control: a ring of the faster type alone is another one.
+    differ += std::abs(simulate(faster, options).time_s / expected_s - 1.0) > 1e-3 ? 1 : 0;
+  }
+  EXPECT_GE(differ, 15);
+}
+
 TEST(SmpiPlans, SharedLinksAgreeWhereNobodyWaitsForASingleMessage) {
   // SMPI sends an all-gather's messages all at once, the engine one after the other: the last one ends together. So
   // the communication alone agrees, computing being next to nothing.
