@@ -30,11 +30,11 @@ import intervals  # noqa: E402
 import load  # noqa: E402
 import page  # noqa: E402
 import style  # noqa: E402
-from figures import calibration, communication, equality, memory, merging, scaling, throughput  # noqa: E402
+from figures import calibration, communication, equality, memory, merging, published, scaling, throughput  # noqa: E402
 from index import index_document  # noqa: E402
 
 # The order of the page; the first one opens it.
-FIGURES = (throughput, memory, scaling, equality, merging, communication, calibration)
+FIGURES = (throughput, memory, scaling, equality, merging, communication, calibration, published)
 LEDGER = Path(__file__).resolve().parent.parent / "experiments" / "claims" / "headline.json"
 
 

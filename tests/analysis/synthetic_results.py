@@ -223,6 +223,25 @@ def merge_rows():
     return made
 
 
+def published_rows():
+    """Figures of two invented tables: most simulated, one by a formula, one that nothing predicts."""
+    made = []
+    for table, count in (("S1", 12), ("S2", 5)):
+        for index in range(count):
+            role = "fitted" if index % 4 == 0 else "predicted"
+            value, ratio = 10.0 * (index + 1), 1.0 + 0.02 * ((index * 7) % 5 - 2)
+            made.append({"kind": "simulated", "verb": "validate", "point": f"{table}[{index}].iter_per_s", "table": table,
+                         "cell": f"{table}[{index}].iter_per_s", "row": index, "column": "iter_per_s", "unit": "1/s",
+                         "published": value, "predicted": value * ratio, "relative_error": ratio - 1, "role": role,
+                         "origin": "published", "trust": "high", "method": "ring simulated on none", "by_formula": False})
+    exact = {**made[-1], "kind": "analytic", "cell": "S2[0].ratio", "point": "S2[0].ratio", "column": "ratio", "unit": "x",
+             "published": 2.0, "predicted": 2.0, "relative_error": 0.0, "role": "predicted", "method": "a / b", "by_formula": True}
+    nothing = {key: value for key, value in exact.items() if key not in ("method", "by_formula")}
+    nothing.update(kind="published", cell="S2[1].power", point="S2[1].power", column="power", unit="W", predicted=None,
+                   relative_error=None, role="not_predicted", reason="no model covers it")
+    return [*made, exact, nothing]
+
+
 def documents():
     """{file name: document}, the same at every call."""
     random = np.random.default_rng(1)
@@ -236,6 +255,7 @@ def documents():
             "simulated.json": results_document("simulate", simulated),
             "attention.json": results_document("attention", attention),
             "merging.json": results_document("sweep", merge_rows()),
+            "published.json": results_document("validate", published_rows()),
             "messages.json": results_document("calibrate", message_rows(random)),
             "machines/synthetic.json": machine_document(random), "verdicts.json": verdicts_document()}
 

@@ -11,9 +11,9 @@ from conftest import loaded
 
 import load
 import style
-from figures import calibration, communication, equality, memory, merging, scaling, throughput
+from figures import calibration, communication, equality, memory, merging, published, scaling, throughput
 
-MODULES = (throughput, memory, scaling, equality, merging, communication, calibration)
+MODULES = (throughput, memory, scaling, equality, merging, communication, calibration, published)
 
 
 def drawn_lines(figure):
@@ -147,7 +147,7 @@ def test_published_memory_is_read_as_mebibytes(everything):
 
 def test_the_model_nearest_to_the_published_memory_is_found(everything):
     series = memory.published_series(everything)
-    analytic = [row for row in everything.rows if row["kind"] == "analytic" and row["tokens"] == 8192]
+    analytic = [row for row in everything.rows if row["kind"] == "analytic" and row.get("tokens") == 8192]
     model, difference = memory.closest_model(analytic, series)
     assert (model, difference / 2**20) == ("serial_chunk_loop", pytest.approx(0.1))
     assert memory.closest_model(analytic, []) is None and memory.closest_model([], series) is None
@@ -226,6 +226,27 @@ def test_growth_exponent_is_the_slope_between_first_and_last():
     rows = [load.Row({"merged_blocks": blocks, "mean_error": 1e-5 * blocks**0.5}, "s") for blocks in (64, 1, 8)]
     assert merging.growth_exponent(rows) == pytest.approx(0.5)
     assert merging.growth_exponent(rows[:1]) is None
+
+
+def test_published_tables_are_drawn_as_predicted_over_published(everything):
+    drawn = published.draw(everything)
+    rows = [row for row in everything.rows if row.get("verb") == "validate"]
+    simulated = [row for row in rows if row["kind"] == "simulated"]
+    shown = [y for role in ("predicted", "fitted") for y in points(drawn.figure, f"simulated.1.{role}.points").values()]
+    assert sorted(shown) == pytest.approx(sorted(row["predicted"] / row["published"] for row in simulated))
+    assert len(simulated) < len(rows), "figures of formulas and those that nothing predicts are not drawn as simulated"
+    errors = [abs(row["predicted"] / row["published"] - 1) for row in simulated if row["role"] == "predicted"]
+    assert published.median_error(simulated) == pytest.approx(float(np.median(errors)))
+    assert f"{100 * np.median(errors):.3g} %" in drawn.caption
+    style.close(drawn.figure)
+
+
+def test_every_table_has_a_column_of_its_own():
+    found = [{"table": name} for name in ("a", "b", "a", "a")]
+    names, positions = published.places(found)
+    assert names == ["a", "b"]
+    assert all(abs(x - names.index(row["table"])) < 0.5 for x, row in zip(positions, found))
+    assert len(set(positions)) == 4
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.NAME)

@@ -41,7 +41,7 @@ def change(path, edit):
 def test_all_kinds_of_documents_are_read(results):
     found = loaded(*results)
     assert {document.schema for document in found.documents} == set(load.READABLE)
-    assert {row["kind"] for row in found.rows} == {"measured", "simulated", "analytic"}
+    assert {row["kind"] for row in found.rows} == {"measured", "simulated", "analytic", "published"}
     assert len(found.machines) == 1 and len(found.verdicts) == 7
     assert found.rows[0].source.endswith("rows[0]")
     assert "scaling-series-throughput" in found.published
