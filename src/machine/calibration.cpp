@@ -2,6 +2,7 @@
 #include "machine/calibration.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <set>
 
@@ -39,6 +40,34 @@ struct Series {
   std::vector<double> bytes;
   std::vector<double> time_s;
 };
+
+/// The line through the shortest and the longest message.
+statistics::LineFit line_through_ends(const Series &series) {
+  const auto ends = std::minmax_element(series.bytes.begin(), series.bytes.end());
+  const auto first = static_cast<std::size_t>(ends.first - series.bytes.begin());
+  const auto last = static_cast<std::size_t>(ends.second - series.bytes.begin());
+  return statistics::fit_line(std::array{series.bytes[first], series.bytes[last]},
+                              std::array{series.time_s[first], series.time_s[last]});
+}
+
+double largest_relative_residual(const statistics::LineFit &line, const Series &series) {
+  double largest = 0.0;
+  for (std::size_t place = 0; place < series.bytes.size(); ++place) {
+    largest = std::max(largest, std::abs(series.time_s[place] - line.at(series.bytes[place])) / series.time_s[place]);
+  }
+  return largest;
+}
+
+/// Relative residuals make no line where a network lets short bursts through faster than its bandwidth: there the many
+/// short messages would set the time of the long ones, which are those of a ring.
+statistics::LineFit message_line(const Series &series) {
+  constexpr double believed_residual = 0.25;
+  const statistics::LineFit fit = relative_fit(series.bytes, series.time_s);
+  const auto longest =
+      static_cast<std::size_t>(std::max_element(series.bytes.begin(), series.bytes.end()) - series.bytes.begin());
+  const double residual = std::abs(fit.at(series.bytes[longest]) / series.time_s[longest] - 1.0);
+  return residual <= believed_residual ? fit : line_through_ends(series);
+}
 
 Series shifts_of(const std::vector<MessageSample> &messages, std::int64_t ranks) {
   Series series;
@@ -107,18 +136,18 @@ Link fit_link(const std::vector<MessageSample> &messages, const std::string &sou
   const std::int64_t fewest = *rank_counts.begin();
   const std::int64_t most = *rank_counts.rbegin();
   const Series base = shifts_of(messages, fewest);
-  const statistics::LineFit fit = relative_fit(base.bytes, base.time_s);
+  const statistics::LineFit fit = message_line(base);
   if (!(fit.slope > 0.0)) {
     throw problem::InvalidInput(
         "calibration: message time does not grow with size; the machine was disturbed, run again");
   }
-  max_relative_residual = fit.max_relative_residual;
+  max_relative_residual = largest_relative_residual(fit, base);
   double sharing = 0.0;
   if (most > fewest) {
     // bytes / bandwidth x (1 + sharing (flows - 1)) at two numbers of flows f < g with slopes in the ratio rho:
     // rho (1 + sharing (f - 1)) = 1 + sharing (g - 1).
     const Series crowded = shifts_of(messages, most);
-    const double rho = relative_fit(crowded.bytes, crowded.time_s).slope / fit.slope;
+    const double rho = message_line(crowded).slope / fit.slope;
     const double divisor = static_cast<double>(most - 1) - rho * static_cast<double>(fewest - 1);
     sharing = divisor > 0.0 ? std::clamp((rho - 1.0) / divisor, 0.0, 1.0) : 1.0;
   }

@@ -43,7 +43,9 @@ struct RawCalibration {
 Machine assemble(const RawCalibration &raw);
 
 /// Latency and bandwidth from shifts of 2 (or more) ranks; sharing from shifts of two ring sizes when both are there.
-/// Sets `max_relative_residual` to the fit's worst.
+/// Where a line of least relative residuals misses the longest message by more than a quarter (a capped link lets
+/// bursts through), the line through the shortest and the longest one. Sets `max_relative_residual` to the line's
+/// worst.
 Link fit_link(const std::vector<MessageSample> &messages, const std::string &source, double &max_relative_residual);
 
 } // namespace ringscale::machine

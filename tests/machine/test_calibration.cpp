@@ -62,6 +62,23 @@ TEST(Assemble, ARankAloneGetsALinkThatSaysSo) {
   EXPECT_EQ(machine.core_sharing.neighbour_factor.value, 1.0);
 }
 
+TEST(FitLink, BurstsDoNotHideTheBandwidthOfLongMessages) {
+  // 256 KiB pass at once, the rest at 125 MB/s: the long messages are those of a ring.
+  std::vector<MessageSample> messages;
+  for (std::int64_t bytes = 64; bytes <= 1 << 24; bytes *= 16) {
+    const double capped = std::max(0.0, static_cast<double>(bytes) - 262144.0);
+    messages.push_back({"shift", 2, 1, bytes, 3e-5 + capped / 125e6, {1.0}});
+  }
+  double residual = 0.0;
+  const Link link = fit_link(messages, "a test", residual);
+  EXPECT_NEAR(link.latency_s.value, 3e-5, 1e-6);
+  const double longest = static_cast<double>(messages.back().message_bytes);
+  EXPECT_NEAR(link.latency_s.value + longest / link.bandwidth_bytes_per_s.value, messages.back().time_s,
+              1e-6 * messages.back().time_s);
+  EXPECT_NEAR(link.bandwidth_bytes_per_s.value, 125e6, 10e6);
+  EXPECT_GT(residual, 1.0); // and the short ones are said to be far from the line
+}
+
 TEST(Assemble, MessagesBetweenNodesMakeALinkBetweenNodes) {
   RawCalibration raw = raw_calibration();
   EXPECT_EQ(assemble(raw).links[0].level, Level::core);
