@@ -16,10 +16,10 @@ machine::Machine document_device(double memory_gb);
 /// Fewest ranks whose closed form of memory is within `memory_gb`; 0 when no number of them is.
 std::int64_t document_ring_size(std::int64_t tokens, double memory_gb);
 
-/// Closed form of one device: 6176 chunk + 128 bytes with two and more ranks.
+/// Closed form of one device: 7200 chunk + 128 bytes with two and more ranks.
 double document_bytes(std::int64_t tokens, std::int64_t ring_size);
 
-/// Of it, what a token adds: 6176.
+/// Of it, what a token adds: 7200.
 double document_bytes_per_token();
 
 /// Exact attention at the documents' own rate of one device: 90,867 tokens/s at 8192 tokens (published) are

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "schedule/ring_plan.hpp"
+#include "simulator/device_memory.hpp"
 
 namespace ringscale::sizing {
 
@@ -54,7 +55,8 @@ std::optional<MemoryNeed> memory_need(const machine::Machine &machine, const Wor
     }
     const std::int64_t rank = memory::rank_with_most_memory(problem);
     MemoryNeed need;
-    need.by_purpose = memory::closed_form(problem, rank, footprint, configuration.kernel);
+    need.by_purpose = simulator::memory_of(problem, rank, footprint, configuration.kernel,
+                                           problem::storage_bytes(problem.attention.dtype));
     need.total_bytes = need.by_purpose.total();
     need.pass = pass;
     if (!most || need.total_bytes > most->total_bytes) {

@@ -95,7 +95,7 @@ int main(int count, char **arguments) {
     options.jitter = draw.between(0.0, 0.1);
     options.straggler_share = 0.1;
     options.straggler_factor = draw.between(1.0, 2.0);
-    options.failures.passes = 100;
+    options.failures.passes = machine.failures ? 100 : 1;
     print("random", simulator::simulate(machine, options));
     const machine::Fleet fleet(
         {{published, options.problem.ring_size / 2}, {calibrated, options.problem.ring_size / 2}});

@@ -55,7 +55,7 @@ TEST(Diagnosis, BytesAreThoseCountedByHand) {
   EXPECT_EQ(bytes.at("schedule ring"), (ranks - 2) * block);
   EXPECT_EQ(bytes.at("message_layout stored_packed"), block);
   EXPECT_EQ(bytes.at("batch 1 at a time"), (total - (ranks + 1) * header) / 2);
-  EXPECT_EQ(bytes.at("dtype bfloat16"), (batch * tokens * (64 + 64) + (ranks + 1) * (block - header)) / 2);
+  EXPECT_EQ(bytes.at("dtype bfloat16"), (batch * tokens * 64 + (ranks + 1) * (block - header)) / 2);
   // Half the chunk: half the scores, and twice as many blocks of half the size with a header and half a copy each.
   const std::int64_t half_block = header + batch * chunk / 2 * 64;
   EXPECT_EQ(bytes.at("ring_size 16"), scores / 2 + (ranks + 1) * block - (2 * ranks + 1) * half_block);
