@@ -20,9 +20,12 @@ namespace {
 using oracle_tests::FatTree;
 using oracle_tests::machine_of;
 using oracle_tests::platform_of;
+using oracle_tests::platform_of_nodes;
 using oracle_tests::replayed_on_platform_s;
 using simulator_tests::Draw;
+using simulator_tests::number;
 using simulator_tests::ring_options;
+using simulator_tests::simple_machine;
 
 constexpr std::uint64_t tree_stream = 0x74726565U;
 constexpr double agreement = 1e-4;
@@ -89,6 +92,39 @@ TEST(SmpiNetworks, FourThousandRanksOnAFatTreeAgree) {
   EXPECT_TRUE(std::abs(relative_difference(machine_of(tree, 1e-6), options, platform_of(tree))) <= agreement);
 }
 
+TEST(SmpiNetworks, DoubleRingsOfNodesWithOneSharedCardAgree) {
+  // All devices of a node send to the next node at once and each gets its share of the card.
+  double worst = 0.0;
+  for (std::uint64_t seed = 100; seed < 120; ++seed) {
+    Draw draw(seed, tree_stream);
+    const std::int64_t node_devices = 2 + draw.below(7);
+    const std::int64_t nodes = 2 + draw.below(5);
+    const double inside_latency_s = draw.between(1e-6, 1e-4);
+    const double card_latency_s = draw.between(1e-5, 1e-3);
+    const double card_bytes_per_s = draw.between(1e6, 4e7);
+    machine::Machine machine = simple_machine(1e-6, card_latency_s, card_bytes_per_s);
+    machine.links.front().devices_per_card = node_devices;
+    machine::Link inside = machine.links.front();
+    inside.level = machine::Level::node;
+    inside.group_devices = node_devices;
+    inside.latency_s.value = inside_latency_s;
+    inside.bandwidth_bytes_per_s.value = 8.0 * card_bytes_per_s;
+    inside.devices_per_card = 0;
+    machine.links.insert(machine.links.begin(), inside);
+    SimulationOptions options = ring_options(nodes * node_devices, 64);
+    options.problem.schedule = schedule::Schedule::double_ring;
+    options.problem.inner_ring_size = node_devices;
+    const std::string platform = platform_of_nodes(nodes, node_devices, inside.bandwidth_bytes_per_s.value,
+                                                   inside_latency_s, card_bytes_per_s, card_latency_s);
+    const double difference = relative_difference(machine, options, platform);
+    ASSERT_TRUE(std::abs(difference) <= agreement)
+        << "seed " << seed << ", " << nodes << " nodes of " << node_devices << ", card " << card_bytes_per_s
+        << " bytes/s, " << card_latency_s << " s: " << difference;
+    worst = std::max(worst, std::abs(difference));
+  }
+  std::cout << "double rings on shared cards: 20, largest relative difference " << worst << "\n";
+}
+
 TEST(SmpiNetworksControl, AWrongLevelLatencyOrSharingIsSeen) {
   const FatTree tree{{4, 4}, {1, 2}, 2e7, 2e-3};
   const SimulationOptions options = ring_options(16, 64);
@@ -100,6 +136,18 @@ TEST(SmpiNetworksControl, AWrongLevelLatencyOrSharingIsSeen) {
   wrong = machine_of(tree, 1e-6);
   wrong.links.back().bandwidth_bytes_per_s.value /= 2.0;
   EXPECT_GT(std::abs(relative_difference(wrong, options, platform)), 10 * agreement);
+  // A node's card that is not shared in the machine file, but is in the network.
+  machine::Machine unshared = simple_machine(1e-7, 1e-4, 1e6);
+  machine::Link inside = unshared.links.front();
+  inside.level = machine::Level::node;
+  inside.group_devices = 4;
+  inside.bandwidth_bytes_per_s.value *= 8.0;
+  unshared.links.insert(unshared.links.begin(), inside);
+  SimulationOptions nodes = ring_options(12, 64);
+  nodes.problem.schedule = schedule::Schedule::double_ring;
+  nodes.problem.inner_ring_size = 4;
+  EXPECT_GT(std::abs(relative_difference(unshared, nodes, platform_of_nodes(3, 4, 8e6, 1e-4, 1e6, 1e-4))),
+            10 * agreement);
 }
 
 } // namespace

@@ -97,6 +97,7 @@ int main(int count, char **arguments) {
     options.straggler_factor = draw.between(1.0, 2.0);
     options.failures.passes = machine.failures ? 100 : 1;
     print("random", simulator::simulate(machine, options));
+    options.failures.passes = 1; // of two types, one of which never fails
     const machine::Fleet fleet(
         {{published, options.problem.ring_size / 2}, {calibrated, options.problem.ring_size / 2}});
     options.problem.chunks = schedule::weighted_chunks(simulator::chunk_weights_by_speed(fleet, options), 1);
