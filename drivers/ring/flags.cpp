@@ -164,6 +164,25 @@ void add_ring_flags(CLI::App &verb, RingFlags &flags) {
   verb.add_flag("--no-verify", flags.no_verify, "Do not compare with the double-precision reference");
 }
 
+namespace {
+
+/// Flags that would change nothing, or hide that a control is wrong.
+void require_effect(const RingFlags &flags) {
+  const ring::RingOptions &options = flags.options;
+  if (options.problem.inner_ring_size != 1 && options.problem.schedule != schedule::Schedule::double_ring) {
+    throw problem::InvalidInput("--inner-ring-size has no effect without --schedule double_ring");
+  }
+  if (options.gathering != ring::RingOptions().gathering && !options.collective) {
+    throw problem::InvalidInput("--gathering has no effect without --collective");
+  }
+  if (options.softmax != ring::SoftmaxRule::online && !options.verify) {
+    throw problem::InvalidInput("--softmax per_chunk is wrong on purpose, which only the comparison shows; leave out "
+                                "--no-verify");
+  }
+}
+
+} // namespace
+
 void resolve(RingFlags &flags, std::int64_t ranks, std::uint64_t seed) {
   ring::RingOptions &options = flags.options;
   schedule::RingProblem &problem = options.problem;
@@ -200,6 +219,7 @@ void resolve(RingFlags &flags, std::int64_t ranks, std::uint64_t seed) {
   if (flags.checkpoint.asked_for() && flags.multihead.chosen()) {
     throw problem::InvalidInput("--checkpoint does not go with --layer multihead; only attention alone is written");
   }
+  require_effect(flags);
   resolve_grid(flags, ranks);
   ring::validate(options);
   resolve(flags.multihead);

@@ -78,6 +78,10 @@ void require_templates(const machine::Machine &machine, const Allowed &allowed) 
 std::vector<Configuration> configurations_of_ring(const machine::Machine &machine, const Allowed &allowed,
                                                   std::int64_t ring_size, std::int64_t rings) {
   std::vector<Configuration> found;
+  const auto is_double = [](Schedule schedule) { return schedule == Schedule::double_ring; };
+  if (ring_size == 1 && std::all_of(allowed.schedules.begin(), allowed.schedules.end(), is_double)) {
+    return found; // one device is no ring of rings, and that is what was asked for
+  }
   for (Configuration configuration : ring_templates(machine, allowed)) {
     const std::int64_t inner = configuration.inner_ring_size;
     if (ring_size == 1) {
@@ -131,6 +135,11 @@ std::vector<Configuration> configurations(const machine::Machine &machine, const
     const std::int64_t rings = *(std::upper_bound(shares.begin(), shares.end(), devices / ring_size) - 1);
     const std::vector<Configuration> of_ring = configurations_of_ring(machine, allowed, ring_size, rings);
     found.insert(found.end(), of_ring.begin(), of_ring.end());
+  }
+  if (found.empty()) {
+    throw problem::InvalidInput("nothing is left to weigh: " + std::to_string(devices) +
+                                " devices make no double_ring of two or more groups of machine " + machine.name +
+                                "; give a larger multiple of a group, or allow another schedule");
   }
   return found;
 }

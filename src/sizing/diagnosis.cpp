@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <set>
 
 #include "problem/invalid_input.hpp"
 #include "sizing/fewest_devices.hpp"
@@ -32,16 +33,18 @@ std::int64_t batch_of_a_ring(const Setting &setting) {
   return (setting.workload.attention.batch + setting.configuration.rings - 1) / setting.configuration.rings;
 }
 
-void add_changes_of_storage(const Setting &now, std::vector<Change> &changes) {
+/// Narrower elements that the machine file can compute in; of types of one size the first.
+void add_changes_of_storage(const machine::Machine &machine, const Setting &now, std::vector<Change> &changes) {
   const DType dtype = now.workload.attention.dtype;
-  const auto narrow = [&](DType to) {
-    if (problem::storage_bytes(to) < problem::storage_bytes(dtype)) {
+  std::set<std::int64_t> offered{problem::storage_bytes(dtype)};
+  for (const machine::Arithmetic &arithmetic : machine.roofline.arithmetic) {
+    const DType to = problem::parse_dtype(arithmetic.dtype);
+    if (problem::storage_bytes(to) < problem::storage_bytes(dtype) &&
+        offered.insert(problem::storage_bytes(to)).second) {
       changes.push_back({"dtype", std::string(problem::name(dtype)), std::string(problem::name(to)), false,
                          [to](Setting &setting) { setting.workload.attention.dtype = to; }});
     }
-  };
-  narrow(DType::bfloat16);
-  narrow(DType::float8_e4m3);
+  }
 }
 
 void add_changes_of_schedule(const Setting &now, std::vector<Change> &changes) {
@@ -87,11 +90,11 @@ void add_changes_of_size(const Setting &now, std::vector<Change> &changes) {
   }
 }
 
-std::vector<Change> changes_of(const Setting &now) {
+std::vector<Change> changes_of(const machine::Machine &machine, const Setting &now) {
   std::vector<Change> changes;
   add_changes_of_schedule(now, changes);
   add_changes_of_size(now, changes);
-  add_changes_of_storage(now, changes);
+  add_changes_of_storage(machine, now, changes);
   return changes;
 }
 
@@ -117,7 +120,7 @@ Diagnosis diagnose(const machine::Machine &machine, const Workload &workload, co
   result.fitting_ring_size =
       smallest_ring(machine, workload, configuration, tokens, result.budget_bytes, std::min(tokens, most_devices));
   std::vector<std::pair<Saving, Change>> found;
-  for (const Change &change : changes_of(now)) {
+  for (const Change &change : changes_of(machine, now)) {
     Setting changed = now;
     change.apply(changed);
     const std::optional<MemoryNeed> after = need_of(machine, changed);

@@ -174,10 +174,13 @@ class Plan(CommandLineTest):
 
     def test_diagnosis_of_a_wasteful_setting(self):
         document = self.plan(["--tokens", "20000", "--devices", "8", *FULL, "--diagnose", "--schedule", "all_gather", "--placement",
-                              "replicated_queries", "--kernel", "materialised", "--message-layout", "copied"], code=1)
+                              "replicated_queries", "--kernel", "materialised", "--message-layout", "copied", "--dtype", "float32"],
+                             code=1)
         settings = [saving["setting"] for saving in document["diagnosis"]["savings"]]
         self.assertEqual(settings[0], "kernel")
         self.assertTrue({"placement", "schedule", "message_layout", "ring_size", "dtype"} <= set(settings), settings)
+        # Only element types that the machine has arithmetic for are offered.
+        self.assertEqual({saving["to"] for saving in document["diagnosis"]["savings"] if saving["setting"] == "dtype"}, {"bfloat16"})
 
     def test_documented_calls_of_the_calculators(self):
         document = self.document(["plan", "--calculator", "all"])

@@ -18,6 +18,10 @@ inline machine::Machine small_machine(double memory_bytes, double pair_s = 1e-9,
   node.latency_s = simulator_tests::number(latency_s);
   node.bandwidth_bytes_per_s = simulator_tests::number(bandwidth_bytes_per_s);
   machine.links.insert(machine.links.begin(), node);
+  machine::Arithmetic narrow = machine.roofline.arithmetic.front();
+  narrow.dtype = "bfloat16";
+  narrow.element_bytes = 2;
+  machine.roofline.arithmetic.push_back(narrow);
   return machine;
 }
 

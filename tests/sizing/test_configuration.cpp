@@ -122,6 +122,17 @@ TEST(Divisors, EqualTrialDivision) {
   }
 }
 
+TEST(Configurations, RingsOfRingsAloneNeedTwoGroups) {
+  const machine::Machine machine = small_machine(1e6);
+  Allowed only;
+  only.schedules = {Schedule::double_ring};
+  EXPECT_TRUE(configurations_of_ring(machine, only, 1, 1).empty());
+  EXPECT_THROW((void)configurations(machine, only, 4, 1), problem::InvalidInput);
+  EXPECT_FALSE(configurations(machine, only, 8, 1).empty());
+  only.schedules.push_back(Schedule::ring);
+  EXPECT_FALSE(configurations(machine, only, 4, 1).empty());
+}
+
 TEST(Workload, RefusesWhatCannotBe) {
   const machine::Machine machine = small_machine(1e6);
   Workload workload = small_workload(machine);

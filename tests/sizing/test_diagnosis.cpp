@@ -102,6 +102,7 @@ TEST(Diagnosis, ChangesThatSaveNothingAreLeftOut) {
   EXPECT_EQ(bytes.count("batch 1 at a time"), 0U);
   EXPECT_EQ(bytes.count("ring_size 2048"), 0U);
   EXPECT_EQ(bytes.count("dtype bfloat16"), 1U);
+  EXPECT_EQ(bytes.count("dtype float8_e4m3"), 0U) << "the machine has no arithmetic for it";
 }
 
 TEST(Diagnosis, RemedyKeepsResultsWhileItCanAndEndsWhenItFits) {
