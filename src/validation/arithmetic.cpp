@@ -164,10 +164,15 @@ void check_formulas(const Table &table) {
     if (Formula::parse(text)) {
       continue;
     }
-    const Stem key = parse_name(name).stem;
+    const NameParts key = parse_name(name);
     const auto is_for = [&](const Column &column) {
-      const Stem own = parse_name(column.name).stem;
-      return name == column.name || (!own.empty() && (key == own || key == without_backward(own)));
+      const NameParts own = parse_name(column.name);
+      const bool of_unit = key.stem.empty() && key.scale > 0.0 && key.dimension == own.dimension;
+      bool of_stem = !own.stem.empty() && (key.stem == own.stem || key.stem == without_backward(own.stem));
+      for (std::size_t row = 0; row < table.rows.size() && !own.stem.empty(); ++row) {
+        of_stem = of_stem || is_for_label(key.stem, own.stem, table, row);
+      }
+      return name == column.name || of_unit || of_stem;
     };
     bool is_used = std::any_of(table.columns.begin(), table.columns.end(), is_for);
     for (std::size_t row = 0; row < table.rows.size(); ++row) {

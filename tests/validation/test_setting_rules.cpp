@@ -147,6 +147,8 @@ TEST(Formulas, OneThatCannotBeReadIsRefused) {
                 AllOf(HasSubstr("tables.json: $.tables[0].reference_formula.ring_ms"), HasSubstr("no formula")))
         << text;
   }
+  EXPECT_THAT(refusal([] { read(with_formula("ms", "tokens / (gpus")); }), HasSubstr("reference_formula.ms"))
+      << "by its unit it is for every time";
   Json used = with_formula("ring_ms", "law * tokens");
   used["tables"][0]["reference_formula"]["law"] = "half of it";
   EXPECT_THAT(refusal([&] { read(used); }), HasSubstr("reference_formula.law"));
