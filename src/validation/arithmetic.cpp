@@ -118,7 +118,8 @@ std::optional<double> reference_level(const Table &table, std::size_t row, std::
 } // namespace
 
 std::optional<ArithmeticValue> evaluate_cell(const std::vector<Table> &tables, const Table &table, std::size_t row,
-                                             std::size_t column) {
+                                             std::size_t column, std::string *failure) {
+  std::string fault;
   const RowScope scope(tables, table, row, column);
   for (const Candidate &candidate : candidates(table, row, column)) {
     const auto formula = Formula::parse(candidate.text);
@@ -130,6 +131,7 @@ std::optional<ArithmeticValue> evaluate_cell(const std::vector<Table> &tables, c
       if (std::isfinite(value)) {
         return ArithmeticValue{value, candidate.text};
       }
+      fault = "formula '" + candidate.text + "' has no finite value in this row: it divides by zero or grows too large";
     } catch (const problem::InvalidInput &) {
       continue; // a name has no value in this row
     }
@@ -151,7 +153,42 @@ std::optional<ArithmeticValue> evaluate_cell(const std::vector<Table> &tables, c
       }
     }
   }
+  if (failure != nullptr) {
+    *failure = fault;
+  }
   return std::nullopt;
+}
+
+void check_formulas(const Table &table) {
+  for (const auto &[name, text] : table.formulas) {
+    if (Formula::parse(text)) {
+      continue;
+    }
+    const NameParts key = parse_name(name);
+    const auto is_for = [&](const Column &column) {
+      const NameParts own = parse_name(column.name);
+      const bool of_unit = key.stem.empty() && key.scale > 0.0 && key.dimension == own.dimension;
+      bool of_stem = !own.stem.empty() && (key.stem == own.stem || key.stem == without_backward(own.stem));
+      for (std::size_t row = 0; row < table.rows.size() && !own.stem.empty(); ++row) {
+        of_stem = of_stem || is_for_label(key.stem, own.stem, table, row);
+      }
+      return name == column.name || of_unit || of_stem;
+    };
+    bool is_used = std::any_of(table.columns.begin(), table.columns.end(), is_for);
+    for (std::size_t row = 0; row < table.rows.size(); ++row) {
+      is_used = is_used || is_label(name, table, row);
+    }
+    for (const auto &other : table.formulas) {
+      const auto formula = Formula::parse(other.second);
+      is_used = is_used || (formula && std::find(formula->names().begin(), formula->names().end(), name) !=
+                                           formula->names().end());
+    }
+    if (is_used) {
+      throw problem::InvalidInput(table.where + ".reference_formula." + name + " is '" + text +
+                                  "', which is no formula; such as 'a * (b + 2) / c', with + - * / ^, min max log2 "
+                                  "log10 sqrt abs floor ceil, or 'a if b < c else d'");
+    }
+  }
 }
 
 } // namespace ringscale::validation

@@ -17,7 +17,13 @@ struct ArithmeticValue {
 /// The figure of a cell by a formula of its own table: one of reference_formula with the column's name (also in another
 /// unit, for a label of the row such as recompute = none, or as the left side of an equation), or the column's meaning
 /// where that is a formula. Nothing when there is none or a name in it has no value in this row; the cell is not read.
+/// `failure` says which formula has all its names and still no finite value (a division by zero), where no other one
+/// gives any.
 std::optional<ArithmeticValue> evaluate_cell(const std::vector<Table> &tables, const Table &table, std::size_t row,
-                                             std::size_t column);
+                                             std::size_t column, std::string *failure = nullptr);
+
+/// Refuses a table with a reference_formula that cannot be read as a formula although it is for one of the table's
+/// columns, or for another formula. Other entries may be prose (tolerance). Throws problem::InvalidInput.
+void check_formulas(const Table &table);
 
 } // namespace ringscale::validation

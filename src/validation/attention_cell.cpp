@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "validation/row_scope.hpp"
+#include "validation/setting_rules.hpp"
 #include "validation/table_facts.hpp"
 
 namespace ringscale::validation {
@@ -32,10 +33,14 @@ namespace {
 
 std::int64_t whole(double value) { return std::llround(value); }
 
+constexpr std::int64_t most_in_a_name = std::int64_t{1} << 40; // 2^50 with a k behind it
+
 std::optional<std::int64_t> parse_whole(std::string_view text) {
   std::int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc{} && end == text.data() + text.size() && value > 0 ? std::optional(value) : std::nullopt;
+  return error == std::errc{} && end == text.data() + text.size() && value > 0 && value <= most_in_a_name
+             ? std::optional(value)
+             : std::nullopt;
 }
 
 /// A number that a column's name carries, such as d128, hdim64 or 16k.
@@ -105,7 +110,12 @@ bool read_devices(const Column &column, const RowFacts &facts, AttentionCell &ce
   if (!devices && !ring && !ulysses) {
     devices = facts.setting("device", {"ulysses", "degree", "tensor", "pipeline", "data"});
   }
-  cell.devices = whole(devices.value_or(ring.value_or(1.0) * ulysses.value_or(1.0)));
+  const double all = devices.value_or(ring.value_or(1.0) * ulysses.value_or(1.0));
+  if (!(all <= most_of_a_count)) {
+    reason = "ring degree x all-to-all degree is beyond 2^50 devices";
+    return false;
+  }
+  cell.devices = whole(all);
   cell.one_device = is_one_device(column.words) && cell.devices > 1;
   if (cell.one_device || cell.devices == 1) {
     cell.devices = 1;
@@ -127,6 +137,20 @@ bool read_devices(const Column &column, const RowFacts &facts, AttentionCell &ce
                       ring_kind_in(words_of(facts.text({"implementation", "method", "schedule"})))
                           .value_or(RingKind::contiguous)));
   return true;
+}
+
+/// Whether every byte count of the cell fits 62 bits, as problem::validate asks; one device is not simulated.
+bool fits_integers(const AttentionCell &cell, std::string &reason) {
+  const problem::AttentionProblem &attention = cell.attention;
+  constexpr double most_bytes = 4611686018427387904.0; // 2^62
+  const double bytes = static_cast<double>(attention.batch) * static_cast<double>(attention.tokens) *
+                       static_cast<double>(std::max({attention.query_heads, attention.kv_heads, std::int64_t{1}})) *
+                       static_cast<double>(attention.head_dim) * static_cast<double>(cell.element_bytes);
+  if (bytes <= most_bytes) {
+    return true;
+  }
+  reason = "batch x tokens x heads x head_dim needs more than 2^62 bytes";
+  return false;
 }
 
 bool read_shape(const Table &table, std::size_t row, const Column &column, const RowFacts &facts, AttentionCell &cell,
@@ -167,6 +191,11 @@ bool read_shape(const Table &table, std::size_t row, const Column &column, const
     reason = std::string("the row and the setup give no ") + (tokens ? "head_dim" : "tokens");
     return false;
   }
+  // Settings are counts up to 2^50 each; what is computed from several of them is checked here, before it is rounded.
+  if (!(*tokens <= most_of_a_count) || !(*head_dim <= most_of_a_count)) {
+    reason = "the tokens of all devices are beyond 2^50";
+    return false;
+  }
   // Benchmarks of kernels on one device keep the tokens of all sequences at 16384 and heads x head_dim at 2048 where
   // they do not say (Dao 2023, section 4.1; Shah et al. 2024, section 4.1).
   const bool kernel = cell.devices == 1 && !cell.one_device && !heads;
@@ -185,8 +214,8 @@ bool read_shape(const Table &table, std::size_t row, const Column &column, const
                                               : cell.attention.query_heads;
   cell.attention.mask = read_causal(table, row, column, facts) ? problem::Mask::causal : problem::Mask::none;
   cell.element_bytes =
-      whole(facts.number({"element_bytes"}).value_or(facts.text({"dtype", "precision"}) == "fp32" ? 4.0 : 2.0));
-  return true;
+      whole(facts.number({"element_bytes"}).value_or(bytes_of_dtype(facts.text({"dtype", "precision"}))));
+  return fits_integers(cell, reason);
 }
 
 /// What is left of a column's name without unit, pass and kind of ring.

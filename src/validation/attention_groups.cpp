@@ -14,6 +14,7 @@ namespace ringscale::validation {
 namespace {
 
 constexpr double assumed_heads = 32.0;
+constexpr double most_heads = 65536.0; // of a problem
 constexpr std::size_t fewest_of_variant = 40;
 
 bool can_be_simulated(const PlacedCell &placed, std::string &reason) {
@@ -50,7 +51,7 @@ double heads_of_yardsticks(const std::vector<PlacedCell> &yardsticks) {
       count += 1.0;
     }
   }
-  return count > 0.0 ? std::max(1.0, std::round(std::exp(logarithms / count))) : assumed_heads;
+  return count > 0.0 ? std::clamp(std::round(std::exp(logarithms / count)), 1.0, most_heads) : assumed_heads;
 }
 
 void complete_heads(const Table &table, std::vector<PlacedCell> &yardsticks, std::vector<PlacedCell> &cells,

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <map>
 
+#include "machine/links.hpp"
 #include "validation/attention_groups.hpp"
 #include "validation/attention_time.hpp"
 #include "validation/calibration_choice.hpp"
@@ -151,11 +152,14 @@ std::vector<std::string> features_of(const PlacedCell &placed) {
           std::to_string(cell.attention.query_heads)};
 }
 
-/// Whether a fit can afford to simulate the figure some hundred times.
-bool is_cheap(const AttentionCell &cell) {
-  constexpr std::int64_t most_steps = 1 << 14;
-  const bool stepped = cell.backward || cell.kind == RingKind::all_gather || cell.kind == RingKind::contiguous;
-  return !stepped || cell.ring_degree * cell.ring_degree <= most_steps;
+/// Whether a fit can afford to simulate the figure some hundred times: a small ring, or one that folds into a node.
+bool is_cheap(const PlacedCell &placed) {
+  constexpr std::int64_t most_ranks = 128;
+  const AttentionCell &cell = placed.cell;
+  const bool folds = !cell.backward && cell.kind == RingKind::zigzag &&
+                     cell.attention.tokens % (2 * cell.ring_degree) == 0 &&
+                     cell.ring_degree % machine::link_period(*placed.machine, cell.ring_degree) == 0;
+  return cell.ring_degree <= most_ranks || folds;
 }
 
 /// About one figure in eight, or as many as there are unknowns; at most a third of all.
@@ -163,7 +167,7 @@ std::vector<std::size_t> calibration_places(const std::vector<PlacedCell> &cells
   std::vector<std::vector<std::string>> features;
   std::vector<std::size_t> cheap;
   for (std::size_t place = 0; place < cells.size(); ++place) {
-    if (is_cheap(cells[place].cell)) {
+    if (is_cheap(cells[place])) {
       cheap.push_back(place);
       features.push_back(features_of(cells[place]));
     }

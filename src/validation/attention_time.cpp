@@ -2,9 +2,14 @@
 #include "validation/attention_time.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstdio>
 
 #include "machine/links.hpp"
+#include "problem/invalid_input.hpp"
+#include "simulator/plan_engine.hpp"
+#include "simulator/plan_simulation.hpp"
 #include "simulator/simulation.hpp"
 
 namespace ringscale::validation {
@@ -56,6 +61,43 @@ double all_to_all_seconds(const AttentionCell &cell, const machine::Machine &mac
   const double passes = (cell.forward ? 1.0 : 0.0) + (cell.backward ? 2.0 : 0.0);
   return passes * (4.0 * others * link.latency_s.value +
                    bytes / bandwidth * (1.0 + constants.all_to_all_sharing * (others - 1.0)));
+}
+
+/// The plan engine takes hundreds of times as long for a step as the ring engines.
+constexpr double most_planned_steps = 4194304.0;
+
+/// (rank, step) pairs of a ring that the engine of its kind would compute; folded ones are computed once.
+double steps_to_compute(const machine::Machine &machine, const simulator::SimulationOptions &options) {
+  constexpr std::int64_t most_planned_ranks = 1 << 22; // of the plan engine: no more need be asked for their period
+  const auto ring_size = static_cast<double>(options.problem.ring_size);
+  const auto steps = static_cast<double>(schedule::step_count(options.problem));
+  if (simulator::is_simple_ring(options) || ring_size * steps <= most_planned_steps ||
+      options.problem.ring_size > most_planned_ranks) {
+    return ring_size * steps;
+  }
+  const simulator::PlanCosts costs(machine, options);
+  return static_cast<double>(simulator::plan_period(costs, options)) * steps;
+}
+
+/// The simulated time, where it costs at most the limit of the engine or the ring folds.
+double simulated_seconds(const machine::Machine &machine, simulator::SimulationOptions options) {
+  simulator::validate(options);
+  const double steps = steps_to_compute(machine, options);
+  const double most = simulator::is_simple_ring(options) ? most_simulated_steps : most_planned_steps;
+  if (steps <= most) {
+    return simulator::simulate(machine, options).time_s;
+  }
+  if (simulator::is_simple_ring(options)) {
+    options.engine = simulator::Engine::folded;
+    try {
+      return simulator::simulate(machine, options).time_s;
+    } catch (const problem::InvalidInput &) { // it does not fold or does not settle
+    }
+  }
+  std::array<char, 128> text{};
+  std::snprintf(text.data(), text.size(), "ring_size x steps is %.3g on an engine that computes each, limit %.3g",
+                steps, most);
+  throw problem::InvalidInput(text.data());
 }
 
 } // namespace
@@ -119,7 +161,7 @@ double attention_seconds(const AttentionCell &cell, const machine::Machine &mach
   options.threads = 1;
   double seconds = constants.iteration_s + all_to_all_seconds(cell, machine, constants);
   if (cell.forward) {
-    seconds += simulator::simulate(with_constants(machine, cell, constants, rate), options).time_s;
+    seconds += simulated_seconds(with_constants(machine, cell, constants, rate), options);
   }
   if (cell.backward) {
     constexpr double simulated_ratio = 2.5; // simulator::backward_work_ratio, taken out again
@@ -134,7 +176,7 @@ double attention_seconds(const AttentionCell &cell, const machine::Machine &mach
     }
     schedule::RingProblem &problem = options.problem;
     problem.pass = schedule::Pass::backward;
-    seconds += simulator::simulate(made, options).time_s;
+    seconds += simulated_seconds(made, options);
   }
   if (!all_diagonal && masked) {
     // The device's own block was simulated at the rate of whole ones.

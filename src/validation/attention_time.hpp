@@ -36,8 +36,12 @@ double tile_rate(const machine::Machine &machine, double share, std::int64_t hea
 /// The problem of one ring of a cell: its heads divided by the all-to-all, its placement and schedule by kind.
 schedule::RingProblem ring_problem(const AttentionCell &cell);
 
+/// (rank, step) pairs that a figure may cost; rings of equal devices that fold into one period cost few of any size.
+inline constexpr double most_simulated_steps = 1e8;
+
 /// Seconds of the passes of a cell: an all-to-all before and after, and between them the simulated ring
 /// (simulator::simulate) on the machine with these constants. One device: FLOPs over rate.
+/// Throws problem::InvalidInput for a ring that costs more than most_simulated_steps.
 double attention_seconds(const AttentionCell &cell, const machine::Machine &machine,
                          const AttentionConstants &constants);
 

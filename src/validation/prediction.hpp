@@ -20,6 +20,7 @@ struct Prediction {
   std::string method;          ///< the formula or the model
   bool by_formula = false;     ///< by a formula of the table, from other published figures of the row
   std::string reason;          ///< why nothing was predicted
+  bool formula_failed = false; ///< a formula of the table is for it and gave no number: no model stands in
 };
 
 /// A constant and where it was taken from.

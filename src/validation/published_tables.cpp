@@ -2,12 +2,16 @@
 #include "validation/published_tables.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "claims/expression.hpp"
 #include "problem/invalid_input.hpp"
 #include "report/nearest_name.hpp"
 #include "report/results_document.hpp"
+#include "validation/arithmetic.hpp"
+#include "validation/closed_forms.hpp"
+#include "validation/setting_rules.hpp"
 
 namespace ringscale::validation {
 
@@ -35,6 +39,7 @@ Column read_column(const ObjectReader &form) {
                             "', which is no unit known here; such as -, x, %, 1/s, ms, tokens, 1e3 tokens, GiB, 1e12 "
                             "FLOP/s per GPU, bytes per layer");
   }
+  require_plain_text(column.name, form.where("name"));
   column.unit = *unit;
   column.derived = origin == "derived";
   column.words = words_of(column.name);
@@ -86,6 +91,9 @@ Value read_value(const Json &value, Column &column, bool first, const std::strin
     throw InvalidInput(where + " must be a text, a number, true, false or null");
   }
   if (value.is_string() && is_printed_formula(value.get<std::string>(), where) && (first || column.is_formula)) {
+    if (!std::isfinite(value_of_printed_formula(value.get<std::string>()))) {
+      throw InvalidInput(where + " is '" + value.get<std::string>() + "', which divides by zero or grows too large");
+    }
     column.is_formula = true;
     return value.get<std::string>();
   }
@@ -139,6 +147,10 @@ Table read_table(const ObjectReader &form, const std::vector<std::string> &furth
   table.source_table = source.text_or("table", "");
   source.finish();
   table.trust = form.text_or("trust", "");
+  require_plain_text(table.id, form.where("id"));
+  require_plain_text(table.title, form.where("title"));
+  require_plain_text(table.work, source.where("work"));
+  require_plain_text(table.source_table, source.where("table"));
   table.setup = form.has("setup") && !form.any("setup").is_null() ? form.any("setup") : Json::object();
   if (!table.setup.is_object()) {
     form.refuse("setup", "must be an object");
@@ -149,6 +161,8 @@ Table read_table(const ObjectReader &form, const std::vector<std::string> &furth
     table.notes = form.texts("notes");
   }
   read_formulas(form, table);
+  check_settings(table);
+  check_formulas(table);
   for (const std::string &field : further_fields) {
     form.allow(field);
   }

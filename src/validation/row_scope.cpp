@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
+#include <limits>
 #include <utility>
 
 #include "problem/invalid_input.hpp"
@@ -85,7 +87,9 @@ std::optional<double> RowScope::of_formula(const std::string &name) const {
   std::optional<double> result;
   if (const auto formula = Formula::parse(found->second)) {
     try {
-      result = formula->evaluate([&](std::string_view part) { return find(part); });
+      const double value = formula->evaluate([&](std::string_view part) { return find(part); });
+      // A division by zero stays one: of a number by infinity would come a finite 0.
+      result = std::isfinite(value) ? value : std::numeric_limits<double>::quiet_NaN();
     } catch (const problem::InvalidInput &) {
       result.reset(); // a name of it is not known in this row
     }

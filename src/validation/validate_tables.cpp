@@ -20,7 +20,8 @@ namespace {
 
 bool has_formula(const std::vector<Table> &tables, const Table &table, std::size_t column) {
   for (std::size_t row = 0; row < table.rows.size(); ++row) {
-    if (evaluate_cell(tables, table, row, column)) {
+    std::string failure;
+    if (evaluate_cell(tables, table, row, column, &failure) || !failure.empty()) {
       return true;
     }
   }
@@ -51,16 +52,32 @@ void list_cells(const std::vector<Table> &tables, const Table &table, TableResul
       prediction.row = row;
       prediction.column = column;
       prediction.reason = "no formula and no model covers it";
-      if (const auto arithmetic = evaluate_cell(tables, table, row, column)) {
+      std::string failure;
+      if (const auto arithmetic = evaluate_cell(tables, table, row, column, &failure)) {
         prediction.role = Role::predicted;
         prediction.value = arithmetic->value;
         prediction.kind = "analytic";
         prediction.method = arithmetic->formula;
         prediction.by_formula = true;
         prediction.reason.clear();
+      } else if (!failure.empty()) {
+        prediction.reason = failure;
+        prediction.formula_failed = true;
       }
       result.predictions.push_back(std::move(prediction));
     }
+  }
+}
+
+/// A model's infinity or NaN is no prediction.
+void require_finite(Prediction &prediction) {
+  if (prediction.value && !std::isfinite(*prediction.value)) {
+    const std::size_t row = prediction.row;
+    const std::size_t column = prediction.column;
+    prediction = Prediction{};
+    prediction.row = row;
+    prediction.column = column;
+    prediction.reason = "the model gives no finite number for these settings";
   }
 }
 
@@ -71,7 +88,7 @@ template <class Layer> void run_layer(TableResult &result, Layer layer) {
   for (std::size_t place = 0; place < result.predictions.size(); ++place) {
     const Prediction &prediction = result.predictions[place];
     const Column &column = result.table->columns[prediction.column];
-    if (prediction.role == Role::not_predicted && !column.is_formula) {
+    if (prediction.role == Role::not_predicted && !prediction.formula_failed && !column.is_formula) {
       if (column.derived) {
         result.predictions[place].reason = "derived by means that the table does not give as a formula";
         continue;
@@ -88,6 +105,7 @@ template <class Layer> void run_layer(TableResult &result, Layer layer) {
     if (open[index].role != Role::not_predicted) {
       open[index].reason.clear();
     }
+    require_finite(open[index]);
     result.predictions[places[index]] = std::move(open[index]);
   }
 }
@@ -154,6 +172,7 @@ std::vector<TableResult> validate_tables(const std::vector<Table> &tables,
     result.table = &table;
     list_cells(tables, table, result);
     predict_printed_formulas(table, result.predictions);
+    std::for_each(result.predictions.begin(), result.predictions.end(), require_finite);
     using Cells = std::vector<Prediction>;
     using Fits = std::vector<Fit>;
     run_layer(result, [&](Cells &cells, Fits &fits) { predict_attention(table, machines, cells, fits); });

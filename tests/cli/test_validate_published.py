@@ -127,6 +127,40 @@ class ValidatePublished(CommandLineTest):
         self.assert_refused(["validate", "--published", path, "--machines", self.folder / "nowhere"], ["nowhere"])
         self.assert_refused(["validate"], ["--published", "--measured"])
 
+    def test_wrong_settings_are_refused_in_one_line(self):
+        faults = [
+            ("parts of a GPU", lambda table: table["setup"].update(gpus=7.5), ["$.tables[0].setup.gpus", "7.5", "whole number"]),
+            ("parts of a card", lambda table: table["rows"][1].update(cards=7.5), ["$.tables[0].rows[1].cards", "whole number"]),
+            ("mask", lambda table: table["setup"].update(mask="casual"), ["$.tables[0].setup.mask", "casual", "causal, non-causal"]),
+            ("pass", lambda table: table["setup"].update({"pass": "fwdd"}), ["$.tables[0].setup.pass", "fwdd", "fwd, forward"]),
+            ("dtype", lambda table: table["setup"].update(dtype="fp12"), ["$.tables[0].setup.dtype", "fp12", "bf16"]),
+            ("text", lambda table: table["setup"].update(head_dim="abc"), ["$.tables[0].setup.head_dim", "abc", "number"]),
+            ("huge", lambda table: table["setup"].update(seq_len=1e300), ["$.tables[0].setup.seq_len", "1e60"]),
+            ("beyond 2^50", lambda table: table["setup"].update(seq_len=2 ** 50 + 1), ["$.tables[0].setup.seq_len", "2^50"]),
+            ("formula", lambda table: table.update(reference_formula={"ideal": "(cards * 2"}),
+             ["$.tables[0].reference_formula.ideal", "(cards * 2"]),
+            ("line break", lambda table: table.update(id="X1\nverdict: valid"), ["$.tables[0].id", "control character"]),
+        ]
+        for name, corrupt, fragments in faults:
+            with self.subTest(name):
+                document = copy.deepcopy(UNSEEN)
+                corrupt(document["tables"][0])
+                path = self.write("wrong.json", document)
+                self.assert_refused(["validate", "--published", path, "--json"], ["wrong.json", *fragments])
+        # The control: right ones are accepted.
+        right = copy.deepcopy(UNSEEN)
+        right["tables"][0]["setup"].update({"gpus": 8, "mask": "causal", "pass": "fwd only", "dtype": "bf16"})
+        self.document(["validate", "--published", self.write("right.json", right)])
+
+    def test_a_formula_that_divides_by_zero_is_listed_and_no_model_stands_in(self):
+        document = copy.deepcopy(UNSEEN)
+        document["tables"][0]["reference_formula"] = {"calls_per_second": "ideal / (cards - 8)", "tolerance": "some %"}
+        answer = self.document(["validate", "--published", self.write("zero.json", document)])
+        speeds = self.rows(answer, column="calls_per_second")
+        self.assertEqual({row["role"] for row in speeds}, {"not_predicted"})
+        for row in speeds:
+            self.assertIn("divides by zero", row["reason"])
+
     def test_output_is_the_document_and_is_never_overwritten(self):
         path = self.write("unseen.json", UNSEEN)
         out = self.folder / "out"

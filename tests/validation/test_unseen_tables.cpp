@@ -197,5 +197,32 @@ TEST(UnseenTable, WhatCannotBeSimulatedIsNamedAndDoesNotStopTheRest) {
   EXPECT_EQ(at(results[0], 1, "ring_ms").role, Role::predicted);
 }
 
+/// 300007 devices divide no node evenly and 9e10 steps would take a quarter of a minute; the rest is predicted.
+TEST(UnseenTable, ARingOfTooManyStepsIsListedWithTheLimit) {
+  const Json setup{{"gpu", "H100"}, {"heads", 16}, {"head_dim", 128}, {"causal", true}, {"seq_len", 1 << 30}};
+  const Json columns = Json::array({column_of("gpus", "GPUs"), column_of("ring_ms", "ms"), column_of("zigzag_ms", "ms"),
+                                    column_of("bwd_ring_ms", "ms")});
+  Json rows = Json::array();
+  for (const std::int64_t gpus : {256, 2048, 262144, 300007}) {
+    rows.push_back({{"gpus", gpus}, {"ring_ms", 1e3}, {"zigzag_ms", 1e3}, {"bwd_ring_ms", 1e3}});
+  }
+  const auto tables = validation_tests::read(document_of(Json::array({table_of("Z10", setup, columns, rows)})));
+  const auto results = validate(tables);
+  for (const std::size_t row : {0U, 1U}) {
+    EXPECT_NE(at(results[0], row, "ring_ms").role, Role::not_predicted) << at(results[0], row, "ring_ms").reason;
+  }
+  EXPECT_NE(at(results[0], 0, "bwd_ring_ms").role, Role::not_predicted);
+  EXPECT_NE(at(results[0], 2, "zigzag_ms").role, Role::not_predicted) << "equal devices fold into one node";
+  for (const char *column : {"ring_ms", "bwd_ring_ms"}) {
+    for (const std::size_t row : {2U, 3U}) {
+      const Prediction &cell = at(results[0], row, column);
+      EXPECT_EQ(cell.role, Role::not_predicted) << column << row;
+      EXPECT_FALSE(cell.value) << column << row;
+      EXPECT_THAT(cell.reason, HasSubstr(std::string(column) == "ring_ms" ? "limit 1e+08" : "limit 4.19e+06"))
+          << column << row;
+    }
+  }
+}
+
 } // namespace
 } // namespace ringscale::validation

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include "validation/published_tables.hpp"
+
+namespace ringscale::validation {
+
+/// Largest count that a setting may have, in base units: the most tokens that a problem takes.
+inline constexpr double most_of_a_count = 1125899906842624.0; // 2^50
+
+/// Refuses the settings of a table that could only be misread, with one line that names the path: counts (devices,
+/// degrees, heads, head_dim, tokens, batch, layers, ...) in setup or rows that are no whole number from 1 to 2^50,
+/// anything else than a number or null for such a key of the setup, numbers beyond 1e60 (or below
+/// 1e-60 and not 0), and words that mask, causal,
+/// pass, dtype and sequence_is do not know. Other texts are free. Throws problem::InvalidInput.
+void check_settings(const Table &table);
+
+/// Refuses a text with a line break or another control character (Unicode's Cc, DEL included), which would forge lines
+/// of the summary.
+void require_plain_text(const std::string &text, const std::string &where);
+
+/// Bytes of an element by the words of a dtype: 4 for float32 and tfloat32, 1 for float8, else 2.
+double bytes_of_dtype(const std::string &dtype);
+
+} // namespace ringscale::validation
