@@ -97,6 +97,9 @@ void print_results(Session &session, const std::vector<validation::TableResult> 
               "table's own, "
               "models know the settings alone");
   for (const validation::TableResult &result : results) {
+    for (const std::string &remark : result.table->remarks) {
+      session.say("note " + result.table->id + ": " + remark);
+    }
     for (const validation::Fit &fit : result.fits) {
       std::array<char, 64> value{};
       std::snprintf(value.data(), value.size(), " = %.4g ", fit.value);

@@ -159,7 +159,8 @@ std::optional<ArithmeticValue> evaluate_cell(const std::vector<Table> &tables, c
   return std::nullopt;
 }
 
-void check_formulas(const Table &table) {
+std::vector<std::string> unreadable_formulas(const Table &table) {
+  std::vector<std::string> faults;
   for (const auto &[name, text] : table.formulas) {
     if (Formula::parse(text)) {
       continue;
@@ -184,11 +185,12 @@ void check_formulas(const Table &table) {
                                            formula->names().end());
     }
     if (is_used) {
-      throw problem::InvalidInput(table.where + ".reference_formula." + name + " is '" + text +
-                                  "', which is no formula; such as 'a * (b + 2) / c', with + - * / ^, min max log2 "
-                                  "log10 sqrt abs floor ceil, or 'a if b < c else d'");
+      faults.push_back(table.where + ".reference_formula." + name + " is '" + text +
+                       "', which is no formula; such as 'a * (b + 2) / c', with + - * / ^, min max log2 log10 sqrt abs "
+                       "floor ceil, or 'a if b < c else d'; it is not used");
     }
   }
+  return faults;
 }
 
 } // namespace ringscale::validation

@@ -22,8 +22,7 @@ struct ArithmeticValue {
 std::optional<ArithmeticValue> evaluate_cell(const std::vector<Table> &tables, const Table &table, std::size_t row,
                                              std::size_t column, std::string *failure = nullptr);
 
-/// Refuses a table with a reference_formula that cannot be read as a formula although it is for one of the table's
-/// columns, or for another formula. Other entries may be prose (tolerance). Throws problem::InvalidInput.
-void check_formulas(const Table &table);
+/// One line for each reference formula that is for a column, label, unit or another formula and cannot be read.
+std::vector<std::string> unreadable_formulas(const Table &table);
 
 } // namespace ringscale::validation

@@ -34,13 +34,9 @@ Column read_column(const ObjectReader &form) {
     form.refuse("origin", "is '" + origin + "'; one of: published, derived");
   }
   const auto unit = parse_unit(column.unit_text);
-  if (!unit) {
-    form.refuse("unit", "is '" + column.unit_text +
-                            "', which is no unit known here; such as -, x, %, 1/s, ms, tokens, 1e3 tokens, GiB, 1e12 "
-                            "FLOP/s per GPU, bytes per layer");
-  }
+  require_plain_text(column.unit_text, form.where("unit"));
   require_plain_text(column.name, form.where("name"));
-  column.unit = *unit;
+  column.unit = unit.value_or(Unit{1.0, std::string(unknown_unit), false});
   column.derived = origin == "derived";
   column.words = words_of(column.name);
   form.finish();
@@ -137,6 +133,24 @@ void read_formulas(const ObjectReader &form, Table &table) {
   }
 }
 
+/// A table is somebody else's data: what is not understood of it costs the figures that rest on it, and is said.
+void note_what_is_not_used(const ObjectReader &form, Table &table) {
+  for (const Column &column : table.columns) {
+    if (column.unit.dimension == unknown_unit) {
+      table.remarks.push_back(form.where("columns") + ": unit '" + column.unit_text + "' of " + column.name +
+                              " is not known; such as -, x, %, 1/s, ms, tokens, 1e3 tokens, GiB, 1e12 FLOP/s per GPU, "
+                              "bytes per layer; its figures are not predicted");
+    }
+  }
+  table.unclear_setting = unclear_setting(table);
+  if (!table.unclear_setting.empty()) {
+    table.remarks.push_back(table.unclear_setting + "; no model is used for the table");
+  }
+  for (std::string &fault : unreadable_formulas(table)) {
+    table.remarks.push_back(std::move(fault));
+  }
+}
+
 Table read_table(const ObjectReader &form, const std::vector<std::string> &further_fields) {
   Table table;
   table.where = form.where();
@@ -161,8 +175,8 @@ Table read_table(const ObjectReader &form, const std::vector<std::string> &furth
     table.notes = form.texts("notes");
   }
   read_formulas(form, table);
-  check_settings(table);
-  check_formulas(table);
+  check_sizes(table);
+  note_what_is_not_used(form, table);
   for (const std::string &field : further_fields) {
     form.allow(field);
   }

@@ -44,6 +44,8 @@ struct Table {
   std::vector<std::string> notes;
   std::vector<std::pair<std::string, std::string>> formulas; ///< reference_formula: name and text
   std::string where;                                         ///< "file: $.tables[3]"
+  std::string unclear_setting;      ///< that a model could only misread, so none is used; empty: all are clear
+  std::vector<std::string> remarks; ///< what of the table was not used, and why
 
   /// Index of a column, or nothing.
   std::optional<std::size_t> column(std::string_view name) const;

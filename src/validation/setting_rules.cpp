@@ -131,11 +131,10 @@ void check_setup(const Table &table) {
   for (const auto &[key, value] : table.setup.items()) {
     const std::string where = table.where + ".setup." + key;
     const bool counted = is_among(key, counts);
-    if (value.is_number()) {
-      check_size(value.get<double>(), where);
-      if (counted) {
-        check_count(value.get<double>(), 1.0, where);
-      }
+    if (value.is_number() && counted) {
+      check_count(value.get<double>(), 1.0, where);
+    } else if (value.is_number()) {
+      continue;
     } else if ((counted || is_among(key, numbers)) && !value.is_null()) {
       throw InvalidInput(where + " is " + shown(value) + "; it must be a number or null");
     }
@@ -163,11 +162,8 @@ void check_column(const Table &table, std::size_t index) {
   const Vocabulary *vocabulary = column.unit.dimension == "text" ? vocabulary_of(column.name) : nullptr;
   for (std::size_t row = 0; row < table.rows.size(); ++row) {
     const std::string where = table.where + ".rows[" + std::to_string(row) + "]." + column.name;
-    if (const auto number = table.number(row, index)) {
-      check_size(*number * column.unit.scale, where);
-      if (counted) {
-        check_count(*number, column.unit.scale, where);
-      }
+    if (const auto number = table.number(row, index); number && counted) {
+      check_count(*number, column.unit.scale, where);
     }
     if (vocabulary != nullptr) {
       check_word(*vocabulary, as_json(table.rows[row].values[index]), where);
@@ -177,11 +173,32 @@ void check_column(const Table &table, std::size_t index) {
 
 } // namespace
 
-void check_settings(const Table &table) {
-  check_setup(table);
-  for (std::size_t column = 0; column < table.columns.size(); ++column) {
-    check_column(table, column);
+void check_sizes(const Table &table) {
+  for (const auto &[key, value] : table.setup.items()) {
+    if (value.is_number()) {
+      check_size(value.get<double>(), table.where + ".setup." + key);
+    }
   }
+  for (std::size_t index = 0; index < table.columns.size(); ++index) {
+    const Column &column = table.columns[index];
+    for (std::size_t row = 0; row < table.rows.size(); ++row) {
+      if (const auto number = table.number(row, index)) {
+        check_size(*number * column.unit.scale, table.where + ".rows[" + std::to_string(row) + "]." + column.name);
+      }
+    }
+  }
+}
+
+std::string unclear_setting(const Table &table) {
+  try {
+    check_setup(table);
+    for (std::size_t column = 0; column < table.columns.size(); ++column) {
+      check_column(table, column);
+    }
+  } catch (const InvalidInput &fault) {
+    return fault.what();
+  }
+  return "";
 }
 
 void require_plain_text(const std::string &text, const std::string &where) {

@@ -111,7 +111,8 @@ bool is_result(const Column &column) {
   if (dimension == "text") {
     return false;
   }
-  if (column.derived || column.is_formula || has({"min", "max", "speedup", "efficiency"})) {
+  if (dimension == unknown_unit || column.derived || column.is_formula ||
+      has({"min", "max", "speedup", "efficiency"})) {
     return true;
   }
   if (dimension == "byte" && has({"memory"}) && has({"peak", "used", "allocated"})) {

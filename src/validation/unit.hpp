@@ -16,6 +16,9 @@ struct Unit {
   bool per_device = false;
 };
 
+/// The dimension that a column gets whose unit is not understood.
+inline constexpr std::string_view unknown_unit = "unknown";
+
 /// Nothing when a word of the unit is unknown. Grammar: factors and words, joined by blanks or *, divided by / or
 /// "per".
 std::optional<Unit> parse_unit(std::string_view text);

@@ -53,7 +53,10 @@ void list_cells(const std::vector<Table> &tables, const Table &table, TableResul
       prediction.column = column;
       prediction.reason = "no formula and no model covers it";
       std::string failure;
-      if (const auto arithmetic = evaluate_cell(tables, table, row, column, &failure)) {
+      if (table.columns[column].unit.dimension == unknown_unit) {
+        prediction.reason = "unit '" + table.columns[column].unit_text + "' is not known";
+        prediction.formula_failed = true;
+      } else if (const auto arithmetic = evaluate_cell(tables, table, row, column, &failure)) {
         prediction.role = Role::predicted;
         prediction.value = arithmetic->value;
         prediction.kind = "analytic";
@@ -91,6 +94,10 @@ template <class Layer> void run_layer(TableResult &result, Layer layer) {
     if (prediction.role == Role::not_predicted && !prediction.formula_failed && !column.is_formula) {
       if (column.derived) {
         result.predictions[place].reason = "derived by means that the table does not give as a formula";
+        continue;
+      }
+      if (!result.table->unclear_setting.empty()) {
+        result.predictions[place].reason = "no model is used: " + result.table->unclear_setting;
         continue;
       }
       open.push_back(prediction);

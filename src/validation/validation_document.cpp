@@ -97,6 +97,7 @@ Json table_summaries(const std::vector<TableResult> &results) {
     entry["formula_errors"] = errors_to_json(summary.formulas);
     entry["model_errors"] = errors_to_json(summary.models);
     entry["settings"] = result.settings;
+    entry["remarks"] = result.table->remarks;
     tables.push_back(std::move(entry));
   }
   return tables;
