@@ -102,7 +102,7 @@ machine::Fleet resolve(SimulateFlags &flags, std::uint64_t seed) {
   resolve_variation(flags);
   resolve_chunks(flags, fleet);
   simulator::validate(flags.options);
-  selection_of(flags.trace, flags.ring_size, schedule::step_count(flags.options.problem));
+  selection_of(flags.trace, flags.ring_size, simulated_steps(flags.options.problem));
   return fleet;
 }
 
@@ -165,9 +165,11 @@ void add_simulate_flags(CLI::App &verb, SimulateFlags &flags) {
       ->capture_default_str();
   verb.add_flag("--explain", flags.explain, "Where the time of the slowest device went");
   verb.add_option("--emit-trace", flags.trace_folder,
-                  "New folder for time-independent traces that SimGrid's smpirun replays (up to 4096 devices)");
+                  "New folder for time-independent traces that SimGrid's smpirun replays (up to 4096 devices)")
+      ->check(named);
   verb.add_option("--emit-goal", flags.goal_file,
-                  "New file for the schedule in GOAL, the text that LogGOPSim reads (up to 1e6 steps of devices)");
+                  "New file for the schedule in GOAL, the text that LogGOPSim reads (up to 1e6 steps of devices)")
+      ->check(named);
   add_trace_flags(verb, flags.trace, "what the simulated ranks do when");
   add_failure_flags(verb, flags.failures);
 }

@@ -169,6 +169,43 @@ class Simulate(CommandLineTest):
                 for word in words:
                     self.assertIn(word, result.stderr)
 
+    def test_outputs_are_checked_before_any_work(self):
+        one = ["simulate", *SHAPE, "--ring-size", "8", "--machine", H100]
+        new, taken = self.folder / "new", self.write("taken.txt", "earlier")
+        below = taken / "below"
+        results = self.folder / "results"
+        self.assertEqual(run([*one, "--output", results]).returncode, 0)
+        for arguments, words in [
+                (["--output", results, "--trace", self.folder / "t.json"], ["simulate-h100_ndr-8.json", "exists already"]),
+                (["--output", new, "--trace", taken], ["taken.txt", "exists already"]),
+                (["--output", new, "--emit-goal", taken], ["taken.txt", "exists already"]),
+                (["--trace", self.folder / "t.json", "--emit-goal", taken], ["taken.txt", "exists already"]),
+                (["--emit-goal", new, "--emit-trace", results], ["results", "exists already"]),
+                (["--emit-goal", new, "--emit-trace", f"{results}/"], ["results", "exists already"]),
+                (["--trace", new, "--emit-goal", new], ["--trace and --emit-goal", "new"]),
+                (["--trace", new, "--emit-goal", self.folder / "." / "x" / ".." / "new"], ["--trace and --emit-goal", "new"]),
+                (["--emit-goal", new, "--emit-trace", f"{new}/"], ["--emit-goal and --emit-trace", "new"]),
+                (["--output", new, "--trace", new], ["--trace and --output", "new"]),
+                (["--output", new / "deep", "--emit-trace", new], ["--emit-trace and --output", "new"]),
+                (["--output", new, "--emit-goal", new / "simulate-h100_ndr-8.json"], ["--emit-goal and --output", "8.json"]),
+                (["--emit-goal", new, "--trace", below], ["below", "directory"]),
+                (["--emit-goal", new, "--output", below], ["taken.txt"]),
+                (["--emit-goal", new, "--trace", self.folder / "none" / "t.json"], ["t.json", "No such file"]),
+                (["--trace", ""], ["--trace", "empty"]), (["--emit-goal", ""], ["--emit-goal", "empty"]),
+                (["--emit-trace", ""], ["--emit-trace", "empty"]), (["--output", ""], ["--output", "empty"]),
+                # Refused while it is computed: then too nothing of the run is written.
+                (["--ring-size", "5000", "--emit-goal", new, "--emit-trace", self.folder / "smpi"], ["4096"]),
+                (["--ring-size", "600", "--output", new, "--trace", self.folder / "t.json"], ["2875050 events"])]:
+            with self.subTest(arguments=arguments):
+                base = ["simulate", *SHAPE, "--machine", H100] if "--ring-size" in arguments else one
+                self.assert_refused([*base, *arguments], words)
+                self.assertFalse(new.exists())
+                self.assertEqual(sorted(path.name for path in self.folder.iterdir()), ["results", "taken.txt"])
+        # All of them in one new folder, made along.
+        self.assertEqual(run([*one, "--output", new, "--trace", new / "t.json", "--emit-goal", new / "g.goal", "--emit-trace",
+                              new / "smpi"]).returncode, 0)
+        self.assertEqual(sorted(path.name for path in new.iterdir()), ["g.goal", "simulate-h100_ndr-8.json", "smpi", "t.json"])
+
 
 if __name__ == "__main__":
     unittest.main()
