@@ -188,6 +188,10 @@ TraceText simulated_trace(Session &session, const TraceFlags &flags, const machi
   simulated["seed"] = options.seed;
   simulated["speed_spread"] = options.speed_spread;
   simulated["jitter"] = options.jitter;
+  simulated["measured_jitter"] = options.measured_jitter;
+  simulated["straggler_share"] = options.straggler_share;
+  simulated["straggler_factor"] = options.straggler_factor;
+  simulated["tile_speedup"] = options.tile_speedup;
   other["simulated"] = simulated;
   Writer writer("simulated", first_simulated_process, first_simulated_message);
   return text_of(session, writer, timeline, other);

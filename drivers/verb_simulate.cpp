@@ -98,7 +98,7 @@ int run(Session &session, SimulateFlags &flags) {
     config["chunk_weights"] = flags.chunk_weights;
   }
   const Json document = report::results_document("simulate", config, rows, "valid", {}, session.run_provenance());
-  print_table(session, fleet, result);
+  print_table(session, fleet, flags.options, result);
   if (flags.explain) {
     print_explanation(session, result);
   }

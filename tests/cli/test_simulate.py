@@ -116,6 +116,32 @@ class Simulate(CommandLineTest):
         self.assertEqual((slow["straggler_share"], slow["straggler_factor"]), (0.5, 2))
         self.assertGreater(slow["time_s"], 1.9 * plain["time_s"])
 
+    def test_what_ifs_are_named_in_files_and_tables(self):
+        machine = json.loads(H100.read_text(encoding="utf-8"))
+        machine["jitter"]["relative_quantiles"] = [0.95, 1.0, 1.2]
+        one = ["simulate", "--machine", self.write("jitter.json", machine), "--ring-size", "8", *SHAPE]
+        plain = {"measured_jitter": False, "straggler_share": 0, "straggler_factor": 1, "tile_speedup": 1}
+        for number, (flags, fields, words) in enumerate([
+                ([], {}, []),
+                (["--jitter", "measured"], {"measured_jitter": True}, ["jitter measured"]),
+                (["--stragglers", "0.3:2.5"], {"straggler_share": 0.3, "straggler_factor": 2.5},
+                 ["stragglers 0.3 of the devices, 2.5 times slower"]),
+                (["--tile-speedup", "1.5", "--jitter", "0.1"], {"tile_speedup": 1.5},
+                 ["what-if: tiles 1.5 times faster", "jitter 0.1"])]):
+            with self.subTest(flags=flags):
+                trace, goal = self.folder / f"{number}.json", self.folder / f"{number}.goal"
+                result = run([*one, *flags, "--trace", trace, "--emit-goal", goal])
+                self.assertEqual(result.returncode, 0, result.stderr)
+                simulated = json.loads(trace.read_text(encoding="utf-8"))["otherData"]["simulated"]
+                self.assertEqual({name: simulated[name] for name in plain}, {**plain, **fields})
+                comments = " ".join(line for line in goal.read_text(encoding="utf-8").splitlines() if line.startswith("//"))
+                table = next((line for line in result.stdout.splitlines() if line.startswith("with   ")), "")
+                for text in (comments, table):
+                    for word in words:
+                        self.assertIn(word, text)
+                    if not words:
+                        self.assertNotRegex(text, "jitter|straggl|what-if")
+
     def test_optional_fields_of_a_machine_file(self):
         machine = json.loads(H100.read_text(encoding="utf-8"))
         some = lambda value: {"value": value, "kind": "analytic", "source": "chosen for a test"}  # noqa: E731
