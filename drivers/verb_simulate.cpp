@@ -14,6 +14,7 @@
 #include "drivers/simulate/output_targets.hpp"
 #include "drivers/simulator_processes.hpp"
 #include "drivers/trace_flags.hpp"
+#include "problem/invalid_input.hpp"
 #include "report/output_file.hpp"
 #include "report/results_document.hpp"
 #include "simulator/goal_schedule.hpp"
@@ -37,6 +38,9 @@ std::string machine_files(const SimulateFlags &flags) {
 }
 
 int run(Session &session, SimulateFlags &flags) {
+  if (session.options.dry_run && session.options.json) {
+    throw problem::InvalidInput("--dry-run prints the plan for people and makes no document; leave out --json");
+  }
   const machine::Fleet fleet = resolve(flags, session.options.seed);
   std::optional<SimulatorProcesses> processes;
   if (session.world_size() > 1) {
