@@ -14,4 +14,9 @@ inline std::string at_least_one(const std::string &text) {
              : "must be an integer of at least 1, not '" + text + "'";
 }
 
+/// The same for a file or folder to write: an empty name would be taken as none asked for.
+inline std::string named(const std::string &text) {
+  return text.empty() ? "must name a file or folder; it is empty" : std::string();
+}
+
 } // namespace ringscale::drivers

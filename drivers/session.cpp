@@ -14,6 +14,7 @@
 #include <optional>
 
 #include "drivers/failure.hpp"
+#include "drivers/flag_checks.hpp"
 #include "report/provenance.hpp"
 #include "ring/communicator.hpp"
 
@@ -150,7 +151,7 @@ void add_common_flags(CLI::App &verb, Session &session, const std::vector<Common
       verb.add_flag("--dry-run", options.dry_run, "Print the resolved plan and stop");
       break;
     case CommonFlag::output:
-      verb.add_option("--output", options.output, "Folder for result files");
+      verb.add_option("--output", options.output, "Folder for result files")->check(named);
       break;
     case CommonFlag::seed:
       verb.add_option("--seed", options.seed, "Seed of synthetic data and random numbers")->capture_default_str();

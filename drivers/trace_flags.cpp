@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "drivers/flag_checks.hpp"
 #include "drivers/session.hpp"
 #include "machine/machine.hpp"
 #include "problem/invalid_input.hpp"
@@ -103,21 +104,20 @@ Json other_data(const std::string &kind, const Timeline &timeline, double time_s
   other["time_s"] = time_s;
   other["ranks"] = timeline.ranks;
   other["first_step"] = selection.first_step;
-  other["last_step"] = std::min(selection.last_step, steps);
+  other["last_step"] = std::min(selection.last_step, steps - 1);
   return other;
 }
 
-void write(Session &session, const TraceFlags &flags, Writer &writer, const Timeline &timeline, Json other) {
+TraceText text_of(Session &session, Writer &writer, const Timeline &timeline, Json other) {
   other["provenance"] = session.run_provenance();
-  report::write_file_exclusive(flags.file, writer.text(timeline, other));
-  session.say("wrote " + flags.file + ", " + std::to_string(writer.event_count()) +
-              " events; open it in https://ui.perfetto.dev");
+  std::string text = writer.text(timeline, other);
+  return {std::move(text), writer.event_count()};
 }
 
 } // namespace
 
 void add_trace_flags(CLI::App &verb, TraceFlags &flags, const std::string &what) {
-  verb.add_option("--trace", flags.file, "New file for a trace that Perfetto opens: " + what);
+  verb.add_option("--trace", flags.file, "New file for a trace that Perfetto opens: " + what)->check(named);
   verb.add_option("--trace-ranks", flags.ranks, "Ranks in the trace, such as 0-3,17 (default all)");
   verb.add_option("--trace-steps", flags.steps, "Steps in the trace, such as 5 or 0-7 (default all)");
 }
@@ -135,8 +135,7 @@ TimelineSelection selection_of(const TraceFlags &flags, std::int64_t ranks, std:
     selection.ranks = schedule::parse_number_list("--trace-ranks", flags.ranks, ranks);
   }
   if (!flags.steps.empty()) {
-    // The plan has one entry more, in which results come home.
-    const std::vector<std::int64_t> chosen = schedule::parse_number_list("--trace-steps", flags.steps, steps + 1);
+    const std::vector<std::int64_t> chosen = schedule::parse_number_list("--trace-steps", flags.steps, steps);
     selection.first_step = chosen.front();
     selection.last_step = chosen.back();
     if (selection.last_step - selection.first_step + 1 != static_cast<std::int64_t>(chosen.size())) {
@@ -146,16 +145,31 @@ TimelineSelection selection_of(const TraceFlags &flags, std::int64_t ranks, std:
   return selection;
 }
 
+std::int64_t simulated_steps(const schedule::RingProblem &problem) {
+  return schedule::step_count(problem) + (schedule::has_results(problem) ? 1 : 0);
+}
+
+std::int64_t measured_steps(const schedule::ProcessGrid &grid, const schedule::RingProblem &problem) {
+  const bool heads_come_back = grid.sequence > 1;
+  return schedule::step_count(problem) + (heads_come_back || schedule::has_results(problem) ? 1 : 0);
+}
+
 void require_trace_file(const TraceFlags &flags) {
   if (flags.asked_for()) {
     report::require_new_file(flags.file);
   }
 }
 
-void write_simulated_trace(Session &session, const TraceFlags &flags, const machine::Fleet &fleet,
-                           const std::string &machine_file, const simulator::SimulationOptions &options,
-                           const simulator::Simulation &result) {
-  const std::int64_t steps = schedule::step_count(options.problem);
+void write_trace(Session &session, const TraceFlags &flags, const TraceText &trace) {
+  report::write_file_exclusive(flags.file, trace.text);
+  session.say("wrote " + flags.file + ", " + std::to_string(trace.events) +
+              " events; open it in https://ui.perfetto.dev");
+}
+
+TraceText simulated_trace(Session &session, const TraceFlags &flags, const machine::Fleet &fleet,
+                          const std::string &machine_file, const simulator::SimulationOptions &options,
+                          const simulator::Simulation &result) {
+  const std::int64_t steps = simulated_steps(options.problem);
   const TimelineSelection selection = selection_of(flags, options.problem.ring_size, steps);
   const Timeline timeline = simulator::ring_timeline(fleet, options, result, selection);
   Json other = other_data("simulated", timeline, result.time_s, selection, steps);
@@ -174,15 +188,19 @@ void write_simulated_trace(Session &session, const TraceFlags &flags, const mach
   simulated["seed"] = options.seed;
   simulated["speed_spread"] = options.speed_spread;
   simulated["jitter"] = options.jitter;
+  simulated["measured_jitter"] = options.measured_jitter;
+  simulated["straggler_share"] = options.straggler_share;
+  simulated["straggler_factor"] = options.straggler_factor;
+  simulated["tile_speedup"] = options.tile_speedup;
   other["simulated"] = simulated;
   Writer writer("simulated", first_simulated_process, first_simulated_message);
-  write(session, flags, writer, timeline, other);
+  return text_of(session, writer, timeline, other);
 }
 
 void write_measured_trace(Session &session, const TraceFlags &flags, const ring::RingOptions &options,
                           const ring::MeasuredTimeline &trace, const std::vector<double> &untraced_s) {
   const schedule::ProcessGrid grid = ring::process_grid(options);
-  const std::int64_t steps = schedule::step_count(schedule::share_of(grid, options.problem, 0).ring);
+  const std::int64_t steps = measured_steps(grid, schedule::share_of(grid, options.problem, 0).ring);
   const TimelineSelection selection = selection_of(flags, grid.size(), steps);
   Json other = other_data("measured", trace.timeline, trace.time_s, selection, steps);
   Json measured = Json::object();
@@ -205,7 +223,7 @@ void write_measured_trace(Session &session, const TraceFlags &flags, const ring:
   measured["ranks"] = clocks;
   other["measured"] = measured;
   Writer writer("measured", first_measured_process, first_measured_message);
-  write(session, flags, writer, trace.timeline, other);
+  write_trace(session, flags, text_of(session, writer, trace.timeline, other));
 }
 
 } // namespace ringscale::drivers

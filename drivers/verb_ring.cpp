@@ -208,7 +208,7 @@ schedule::TimelineSelection trace_selection(const RingFlags &flags) {
     throw problem::InvalidInput(
         "--trace shows a repetition of a plain ring; leave out --layer multihead and --checkpoint");
   }
-  return selection_of(flags.trace, grid.size(), schedule::step_count(ring));
+  return selection_of(flags.trace, grid.size(), measured_steps(grid, ring));
 }
 
 void report_run(Session &session, const RingFlags &flags, const ring::MultiheadOptions &options,

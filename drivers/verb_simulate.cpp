@@ -11,8 +11,10 @@
 #include "drivers/session.hpp"
 #include "drivers/simulate/flags.hpp"
 #include "drivers/simulate/output.hpp"
+#include "drivers/simulate/output_targets.hpp"
 #include "drivers/simulator_processes.hpp"
 #include "drivers/trace_flags.hpp"
+#include "problem/invalid_input.hpp"
 #include "report/output_file.hpp"
 #include "report/results_document.hpp"
 #include "simulator/goal_schedule.hpp"
@@ -26,7 +28,19 @@ namespace {
 
 using report::Json;
 
+/// Files of machines as typed, in one line.
+std::string machine_files(const SimulateFlags &flags) {
+  std::string files;
+  for (const std::string &file : flags.machines) {
+    files += (files.empty() ? "" : ",") + file;
+  }
+  return files;
+}
+
 int run(Session &session, SimulateFlags &flags) {
+  if (session.options.dry_run && session.options.json) {
+    throw problem::InvalidInput("--dry-run prints the plan for people and makes no document; leave out --json");
+  }
   const machine::Fleet fleet = resolve(flags, session.options.seed);
   std::optional<SimulatorProcesses> processes;
   if (session.world_size() > 1) {
@@ -40,6 +54,13 @@ int run(Session &session, SimulateFlags &flags) {
     }
     return exit_valid;
   }
+  std::string point = "simulate-" + fleet.name() + "-" + std::to_string(flags.ring_size);
+  std::replace(point.begin(), point.end(), ':', '-'); // it names a file
+  const std::filesystem::path folder = session.options.output;
+  require_output_targets(flags, folder, point + ".json");
+  if (!flags.trace_folder.empty()) {
+    simulator::require_smpi_ring_size(flags.ring_size);
+  }
   const auto &attention = flags.options.problem.attention;
   session.say("simulate: " + std::to_string(flags.ring_size) + " devices of " + fleet.name() + ", " +
               std::to_string(attention.tokens) + " tokens, " + std::to_string(attention.query_heads) + " x " +
@@ -51,29 +72,26 @@ int run(Session &session, SimulateFlags &flags) {
   if (session.options.dry_run) {
     return exit_valid;
   }
-  const std::filesystem::path folder = session.options.output;
+  // Whatever can be refused comes first: a run that is refused leaves no file of it behind.
+  const std::string goal = flags.goal_file.empty() ? "" : simulator::goal_schedule(fleet, flags.options);
+  const simulator::Simulation result = simulator::simulate(fleet, flags.options, processes ? &*processes : nullptr);
+  const TraceText trace = flags.trace.asked_for() ? simulated_trace(session, flags.trace, fleet, machine_files(flags),
+                                                                    flags.options, result)
+                                                  : TraceText();
   if (!folder.empty()) {
     report::require_writable_folder(folder);
   }
-  require_trace_file(flags.trace);
   if (!flags.goal_file.empty()) {
-    report::write_file_exclusive(flags.goal_file, simulator::goal_schedule(fleet, flags.options));
+    report::write_file_exclusive(flags.goal_file, goal);
     session.say("wrote " + flags.goal_file);
   }
   if (!flags.trace_folder.empty()) {
     const std::string command = simulator::write_smpi_trace(fleet, flags.options, flags.trace_folder);
     session.say("wrote " + flags.trace_folder + "; replay: " + command);
   }
-  const simulator::Simulation result = simulator::simulate(fleet, flags.options, processes ? &*processes : nullptr);
   if (flags.trace.asked_for()) {
-    std::string files;
-    for (const std::string &file : flags.machines) {
-      files += (files.empty() ? "" : ",") + file;
-    }
-    write_simulated_trace(session, flags.trace, fleet, files, flags.options, result);
+    write_trace(session, flags.trace, trace);
   }
-  std::string point = "simulate-" + fleet.name() + "-" + std::to_string(flags.ring_size);
-  std::replace(point.begin(), point.end(), ':', '-'); // it names a file
   Json rows = Json::array();
   rows.push_back(sweep::simulation_row(point, fleet, flags.options, result));
   Json config = Json::object();
@@ -84,7 +102,7 @@ int run(Session &session, SimulateFlags &flags) {
     config["chunk_weights"] = flags.chunk_weights;
   }
   const Json document = report::results_document("simulate", config, rows, "valid", {}, session.run_provenance());
-  print_table(session, fleet, result);
+  print_table(session, fleet, flags.options, result);
   if (flags.explain) {
     print_explanation(session, result);
   }

@@ -38,6 +38,7 @@ void add_failure_flags(CLI::App &verb, FailureFlags &flags) {
       ->group(group);
   verb.add_option("--failure-trials", options.trials, "Runs played event by event for the percentiles; 0: none")
       ->capture_default_str()
+      ->each([&flags](const std::string &) { flags.trials_given = true; })
       ->group(group);
 }
 
@@ -60,6 +61,10 @@ simulator::FailureOptions failure_options(const FailureFlags &flags) {
   if (options.rule == simulator::CheckpointRule::none &&
       (options.checkpoint_s || !flags.checkpoint_bytes.empty() || !flags.checkpoint_bandwidth.empty())) {
     throw problem::InvalidInput("the cost of a checkpoint has no effect without --checkpoint-interval");
+  }
+  if (options.checkpoint_s && (!flags.checkpoint_bytes.empty() || !flags.checkpoint_bandwidth.empty())) {
+    throw problem::InvalidInput(
+        "--checkpoint-time excludes --checkpoint-bytes and --checkpoint-bandwidth, which it would be computed from");
   }
   if (!flags.checkpoint_bytes.empty()) {
     options.checkpoint_bytes = static_cast<double>(memory::parse_bytes("--checkpoint-bytes", flags.checkpoint_bytes));

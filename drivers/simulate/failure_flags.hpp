@@ -16,6 +16,7 @@ struct FailureFlags {
   std::string checkpoint_interval = "none";
   std::string checkpoint_bytes;
   std::string checkpoint_bandwidth;
+  bool trials_given = false;
   simulator::FailureOptions options;
 };
 

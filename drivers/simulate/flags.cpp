@@ -61,6 +61,29 @@ void resolve_chunks(SimulateFlags &flags, const machine::Fleet &fleet) {
   }
 }
 
+/// Flags that would change nothing on these devices.
+void require_effects(const SimulateFlags &flags, const machine::Fleet &fleet) {
+  bool fail = flags.options.failures.device_mtbf_s.has_value();
+  bool share_cores = false;
+  for (std::size_t type = 0; type < fleet.types(); ++type) {
+    fail = fail || fleet.machine(type).failures.has_value();
+    share_cores = share_cores || fleet.machine(type).core_sharing.cores > 0;
+  }
+  if (flags.failures.trials_given && !fail) {
+    throw InvalidInput("--failure-trials has no effect on devices that never fail: give --device-mtbf, or failures in "
+                       "the machine file");
+  }
+  if (flags.balance_chunks && flags.chunk_weights.empty() && fleet.types() == 1 &&
+      flags.options.device_speeds.empty()) {
+    throw InvalidInput("--balance-chunks has no effect on devices of one type and speed; name several types in "
+                       "--machine, or speeds in --device-speeds");
+  }
+  if (flags.options.ranks_on_node > 0 && !share_cores) {
+    throw InvalidInput("--ranks-on-node has no effect: " + fleet.name() +
+                       " does not say what ranks that share cores take (core_sharing, which calibrate measures)");
+  }
+}
+
 /// What differs between devices and steps.
 void resolve_variation(SimulateFlags &flags) {
   simulator::SimulationOptions &options = flags.options;
@@ -87,6 +110,7 @@ machine::Fleet resolve(SimulateFlags &flags, std::uint64_t seed) {
   if (flags.ring_size_given && (flags.ring_size < 1 || flags.ring_size > most_devices)) {
     throw InvalidInput("ring_size is " + std::to_string(flags.ring_size) + "; it must be between 1 and 2^40");
   }
+  flags.machines = machine_entries(flags.machines);
   machine::Fleet fleet = read_fleet(flags.machines, flags.ring_size);
   flags.ring_size = fleet.devices();
   if (flags.chunk_tokens > (std::int64_t{1} << 50) / flags.ring_size) {
@@ -100,9 +124,10 @@ machine::Fleet resolve(SimulateFlags &flags, std::uint64_t seed) {
   flags.options.engine = parse_engine(flags.engine);
   flags.options.failures = failure_options(flags.failures);
   resolve_variation(flags);
+  require_effects(flags, fleet);
   resolve_chunks(flags, fleet);
   simulator::validate(flags.options);
-  selection_of(flags.trace, flags.ring_size, schedule::step_count(flags.options.problem));
+  selection_of(flags.trace, flags.ring_size, simulated_steps(flags.options.problem));
   return fleet;
 }
 
@@ -112,7 +137,6 @@ void add_simulate_flags(CLI::App &verb, SimulateFlags &flags) {
           "--machine", flags.machines,
           "Machine file: written by calibrate, or one of experiments/machines; several as FILE:COUNT,FILE:COUNT "
           "make a ring of several types of devices, in this order")
-      ->delimiter(',')
       ->required();
   verb.add_option("--ring-size", flags.ring_size,
                   "Devices in the ring; default: those that --machine FILE:COUNT counts")
@@ -121,7 +145,8 @@ void add_simulate_flags(CLI::App &verb, SimulateFlags &flags) {
   verb.add_option("--tokens", flags.tokens, "Tokens in all, instead of --chunk-tokens");
   verb.add_option("--batch", options.problem.attention.batch, "Batch entries")->capture_default_str();
   verb.add_option("--query-heads", options.problem.attention.query_heads, "Query heads")->capture_default_str();
-  verb.add_option("--kv-heads", flags.kv_heads, "Key/value heads; default: as many as query heads");
+  verb.add_option("--kv-heads", flags.kv_heads, "Key/value heads; default: as many as query heads")
+      ->check(at_least_one);
   verb.add_option("--head-dim", options.problem.attention.head_dim, "Width of a head")->capture_default_str();
   verb.add_option("--mask", flags.mask, "none or causal")->capture_default_str();
   verb.add_option("--placement", flags.placement, "contiguous, zigzag, striped or replicated_queries")
@@ -165,9 +190,11 @@ void add_simulate_flags(CLI::App &verb, SimulateFlags &flags) {
       ->capture_default_str();
   verb.add_flag("--explain", flags.explain, "Where the time of the slowest device went");
   verb.add_option("--emit-trace", flags.trace_folder,
-                  "New folder for time-independent traces that SimGrid's smpirun replays (up to 4096 devices)");
+                  "New folder for time-independent traces that SimGrid's smpirun replays (up to 4096 devices)")
+      ->check(named);
   verb.add_option("--emit-goal", flags.goal_file,
-                  "New file for the schedule in GOAL, the text that LogGOPSim reads (up to 1e6 steps of devices)");
+                  "New file for the schedule in GOAL, the text that LogGOPSim reads (up to 1e6 steps of devices)")
+      ->check(named);
   add_trace_flags(verb, flags.trace, "what the simulated ranks do when");
   add_failure_flags(verb, flags.failures);
 }

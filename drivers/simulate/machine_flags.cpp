@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <utility>
 
 #include "problem/invalid_input.hpp"
@@ -32,11 +33,26 @@ std::pair<std::string, std::int64_t> split_count(const std::string &text) {
 
 } // namespace
 
+std::vector<std::string> machine_entries(const std::vector<std::string> &texts) {
+  std::vector<std::string> entries;
+  for (const std::string &text : texts) {
+    for (std::size_t begin = 0; begin <= text.size();) {
+      const std::size_t end = std::min(text.find(',', begin), text.size());
+      entries.push_back(text.substr(begin, end - begin));
+      begin = end + 1;
+    }
+  }
+  return entries;
+}
+
 machine::Fleet read_fleet(const std::vector<std::string> &machines, std::int64_t ring_size) {
   std::vector<machine::DeviceGroup> groups;
   std::int64_t devices = 0;
   for (const std::string &text : machines) {
     auto [file, count] = split_count(text);
+    if (file.empty()) {
+      throw InvalidInput("--machine has the entry '" + text + "', which names no file; write FILE or FILE:COUNT");
+    }
     if (count == no_count) {
       if (machines.size() > 1) {
         throw InvalidInput("--machine " + text + ": of several machines each needs its number of devices, FILE:COUNT");

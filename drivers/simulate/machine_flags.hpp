@@ -9,6 +9,9 @@
 
 namespace ringscale::drivers {
 
+/// The texts of --machine cut at commas. Unlike CLI11's delimiter it keeps empty entries, which read_fleet refuses.
+std::vector<std::string> machine_entries(const std::vector<std::string> &texts);
+
 /// Devices of `machines`, each FILE or FILE:COUNT, in the order of ranks. One file alone may leave its count out: it
 /// has all `ring_size` devices. Throws InvalidInput when a count is missing or they do not add up to a ring_size above
 /// 0.

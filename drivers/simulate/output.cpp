@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "simulator/explanation.hpp"
+#include "simulator/variation_text.hpp"
 #include "sweep/simulation_fields.hpp"
 
 namespace ringscale::drivers {
@@ -43,9 +44,13 @@ void print_failures(Session &session, const simulator::FailureEstimate &failures
 
 } // namespace
 
-void print_table(Session &session, const machine::Fleet &fleet, const simulator::Simulation &result) {
+void print_table(Session &session, const machine::Fleet &fleet, const simulator::SimulationOptions &options,
+                 const simulator::Simulation &result) {
   session.say("time              " + shown(result.time_s, "s  simulated on ") + fleet.name() + " (" +
               sweep::kind_of(fleet) + ", " + result.dtype + ")");
+  if (const std::string variation = simulator::variation_text(options); !variation.empty()) {
+    session.say("with              " + variation);
+  }
   session.say("throughput        " + shown(result.tokens_per_s, "tokens/s in all, ") +
               shown(result.tokens_per_s_per_device, "tokens/s per device"));
   session.say("efficiency        " +

@@ -13,7 +13,8 @@ namespace ringscale::drivers {
 std::string shown(double value, const char *unit);
 
 /// What people read of a simulation, one line a quantity.
-void print_table(Session &session, const machine::Fleet &fleet, const simulator::Simulation &result);
+void print_table(Session &session, const machine::Fleet &fleet, const simulator::SimulationOptions &options,
+                 const simulator::Simulation &result);
 
 /// Where the time of the slowest device went; parts and shares add up to the total to the last digit shown.
 void print_explanation(Session &session, const simulator::Simulation &result);

@@ -15,13 +15,16 @@ Breakdown breakdown_of(const RingCosts &costs, const SimulationOptions &options,
       std::max(hop_ticks(costs, scale, rank), hop_ticks(costs, scale, (rank + 1) % costs.ring_size()));
   double work_ticks_sum = 0.0;
   double exposed_ticks_sum = 0.0;
+  double fixed_terms = 0.0;
   Breakdown result;
   const auto add_step = [&](std::int64_t step, double times) {
     const WorkSeconds nominal = costs.work(rank, step);
-    std::int64_t work = work_ticks(costs, options, scale, rank, step);
-    work += jitter_ticks(options, scale, rank, step, work);
+    const std::int64_t steady = work_ticks(costs, options, scale, rank, step);
+    const std::int64_t work = steady + jitter_ticks(options, scale, rank, step, steady);
     work_ticks_sum += times * static_cast<double>(work);
-    result.merge_s += times * nominal.merge_s * factor;
+    const double stretch = jitter_stretch(work, steady);
+    fixed_terms += times * stretch;
+    result.merge_s += times * nominal.merge_s * factor * stretch;
     if (step + 1 < costs.steps()) {
       const std::int64_t exposed = exposed_ticks(costs, scale, rank, step);
       exposed_ticks_sum += times * static_cast<double>(exposed + std::max<std::int64_t>(0, hop - work));
@@ -42,7 +45,7 @@ Breakdown breakdown_of(const RingCosts &costs, const SimulationOptions &options,
   }
   result.rank = rank;
   result.total_s = time_s;
-  result.fixed_s = costs.step_fixed_s() * static_cast<double>(steps);
+  result.fixed_s = costs.step_fixed_s() * fixed_terms;
   result.compute_s = work_ticks_sum * scale.tick_s - result.merge_s - result.fixed_s;
   result.exposed_communication_s = exposed_ticks_sum * scale.tick_s;
   result.waiting_s = time_s - (result.compute_s + result.merge_s + result.fixed_s) - result.exposed_communication_s;

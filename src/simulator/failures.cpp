@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "problem/readable_number.hpp"
 #include "problem/words.hpp"
 #include "schedule/checkpoint_interval.hpp"
 
@@ -25,9 +26,9 @@ constexpr double longest_s = 1e15; // thirty million years
 
 void require_range(const char *field, double value, double low, double high, bool low_allowed) {
   if (!(value <= high && (low_allowed ? value >= low : value > low))) {
-    throw InvalidInput(std::string(field) + " is " + std::to_string(value) + "; it must be " +
-                       (low_allowed ? "between " : "above ") + std::to_string(low) +
-                       (low_allowed ? " and " : " and at most ") + std::to_string(high));
+    throw InvalidInput(std::string(field) + " is " + problem::readable(value) + "; it must be " +
+                       (low_allowed ? "between " : "above ") + problem::readable(low) +
+                       (low_allowed ? " and " : " and at most ") + problem::readable(high));
   }
 }
 

@@ -11,6 +11,7 @@
 
 #include "problem/invalid_input.hpp"
 #include "simulator/plan_engine.hpp"
+#include "simulator/variation_text.hpp"
 
 namespace ringscale::simulator {
 
@@ -205,6 +206,9 @@ std::string head(const machine::Fleet &fleet, const SimulationOptions &options) 
               " ns, G = " + shown(1e9 / link.bandwidth_bytes_per_s.value) + " ns a byte, sharing " +
               shown(link.sharing.value) + "\n";
     }
+  }
+  if (const std::string variation = variation_text(options); !variation.empty()) {
+    text += "// with " + variation + "; seed " + std::to_string(options.seed) + "\n";
   }
   return text;
 }

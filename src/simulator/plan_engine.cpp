@@ -27,6 +27,11 @@ struct Arriving {
   std::int64_t reaching_alone = 0;
 };
 
+/// Work of a rank in a step as ticks, without jitter.
+std::int64_t steady_ticks(const PlanCosts &costs, const TickScale &scale, std::int64_t rank, const WorkSeconds &work) {
+  return rounded(work.total() * costs.time_factor(rank) + costs.step_fixed_s(rank), scale);
+}
+
 class PlanRun {
 public:
   PlanRun(const PlanCosts &costs, const SimulationOptions &options, const TickScale &scale, StepSource &source,
@@ -38,7 +43,7 @@ public:
                          &finish_.exposed, &sent_, &sent_results_}) {
       times->assign(ranks, 0);
     }
-    for (auto *seconds : {&longest_received_s_, &finish_.merge_s}) {
+    for (auto *seconds : {&longest_received_s_, &finish_.merge_s, &finish_.fixed_terms}) {
       seconds->assign(ranks, 0.0);
     }
     for (Ends &ends : channels_) {
@@ -105,7 +110,12 @@ private:
       const std::int64_t ticks = plan_work_ticks(costs_, options_, scale_, rank, step, work, step < steps_);
       free_[place(rank)] = posted_[place(rank)] + ticks;
       finish_.work[place(rank)] += ticks;
-      finish_.merge_s[place(rank)] += work.merge_s * costs_.time_factor(rank);
+      // Jitter lengthens all parts of a step's work alike; without any the stretch is exactly 1.
+      const bool jitters = options_.measured_jitter || options_.jitter > 0.0;
+      const double stretch =
+          jitters && step < steps_ ? jitter_stretch(ticks, steady_ticks(costs_, scale_, rank, work)) : 1.0;
+      finish_.fixed_terms[place(rank)] += step < steps_ ? stretch : 0.0;
+      finish_.merge_s[place(rank)] += work.merge_s * costs_.time_factor(rank) * stretch;
       finish_.longest_work_s = std::max(finish_.longest_work_s, work.total());
     }
   }
@@ -266,7 +276,7 @@ std::int64_t plan_work_ticks(const PlanCosts &costs, const SimulationOptions &op
   if (!computes) {
     return 0;
   }
-  const std::int64_t ticks = rounded(work.total() * costs.time_factor(rank) + costs.step_fixed_s(rank), scale);
+  const std::int64_t ticks = steady_ticks(costs, scale, rank, work);
   if (options.measured_jitter) {
     return ticks + std::llround(static_cast<double>(ticks) * costs.measured_jitter(rank, step));
   }

@@ -15,7 +15,8 @@ struct PlanFinish {
   std::vector<std::int64_t> work;     ///< tiles, merges and fixed terms, with speed and jitter
   std::vector<std::int64_t> addition; ///< of results
   std::vector<std::int64_t> exposed;  ///< copies, its own messages beyond its own work, what does not hide
-  std::vector<double> merge_s;        ///< merges of meetings, with speed
+  std::vector<double> merge_s;        ///< merges of meetings, with speed and jitter
+  std::vector<double> fixed_terms;    ///< one a step that computes, times what jitter makes of it
   double nominal_work_s = 0.0;        ///< of all ranks and steps, without fixed terms
   double longest_work_s = 0.0;        ///< of a rank in one step
   double longest_block_s = 0.0;       ///< block message alone

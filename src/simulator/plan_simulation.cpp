@@ -37,7 +37,7 @@ Breakdown breakdown_of(const PlanCosts &costs, const PlanFinish &finish, std::in
   Breakdown result;
   result.rank = rank;
   result.total_s = seconds(finish.ticks);
-  result.fixed_s = costs.step_fixed_s(rank) * static_cast<double>(schedule::step_count(costs.problem()));
+  result.fixed_s = costs.step_fixed_s(rank) * finish.fixed_terms[place];
   result.compute_s = seconds(finish.work) - finish.merge_s[place] - result.fixed_s;
   result.merge_s = finish.merge_s[place] + seconds(finish.addition);
   result.exposed_communication_s = seconds(finish.exposed);

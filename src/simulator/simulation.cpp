@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "problem/invalid_input.hpp"
+#include "problem/readable_number.hpp"
 #include "simulator/breakdown.hpp"
 #include "simulator/engines.hpp"
 #include "simulator/plan_simulation.hpp"
@@ -16,6 +17,7 @@
 namespace ringscale::simulator {
 
 using problem::InvalidInput;
+using problem::readable;
 
 namespace {
 
@@ -26,8 +28,8 @@ constexpr std::int64_t most_unfolded_ranks = std::int64_t{1} << 26;
 
 void require_between(const char *field, double value, double low, double high) {
   if (!(value >= low && value <= high)) {
-    throw InvalidInput(std::string(field) + " is " + std::to_string(value) + "; it must be between " +
-                       std::to_string(low) + " and " + std::to_string(high));
+    throw InvalidInput(std::string(field) + " is " + readable(value) + "; it must be between " + readable(low) +
+                       " and " + readable(high));
   }
 }
 
@@ -145,7 +147,7 @@ void validate(const SimulationOptions &options) {
   require_share("speed_spread", options.speed_spread, 1.0);
   require_share("jitter", options.jitter, 0.25);
   if (options.measured_jitter && options.jitter > 0.0) {
-    throw InvalidInput("jitter is measured and " + std::to_string(options.jitter) + "; it is one of them");
+    throw InvalidInput("jitter is measured and " + readable(options.jitter) + "; it is one of them");
   }
   require_share("straggler share", options.straggler_share, 1.0);
   require_between("straggler factor", options.straggler_factor, 1.0, 1e6);
@@ -157,7 +159,7 @@ void validate(const SimulationOptions &options) {
   }
   for (const double speed : options.device_speeds) {
     if (!(speed > 0.0 && speed <= 1e6)) {
-      throw InvalidInput("device_speeds has " + std::to_string(speed) + "; speeds must be above 0 and at most 1e6");
+      throw InvalidInput("device_speeds has " + readable(speed) + "; speeds must be above 0 and at most 1e6");
     }
   }
   if (options.threads < 0 || options.threads > 1024) {

@@ -249,6 +249,15 @@ std::string exact_smpi_settings() {
   return settings;
 }
 
+void require_smpi_ring_size(std::int64_t ring_size) {
+  if (ring_size > most_traced_ranks) {
+    throw InvalidInput("ring_size " + std::to_string(ring_size) +
+                       " is too large to trace; SimGrid replays "
+                       "up to " +
+                       std::to_string(most_traced_ranks) + " ranks");
+  }
+}
+
 std::string write_smpi_trace(const machine::Fleet &fleet, const SimulationOptions &options,
                              const std::filesystem::path &folder, TraceSizes sizes) {
   validate(options);
@@ -256,12 +265,7 @@ std::string write_smpi_trace(const machine::Fleet &fleet, const SimulationOption
     throw InvalidInput("message layout separate has no trace in bytes; use stored_packed");
   }
   const std::int64_t ring_size = options.problem.ring_size;
-  if (ring_size > most_traced_ranks) {
-    throw InvalidInput("ring_size " + std::to_string(ring_size) +
-                       " is too large to trace; SimGrid replays "
-                       "up to " +
-                       std::to_string(most_traced_ranks) + " ranks");
-  }
+  require_smpi_ring_size(ring_size);
   const PlanCosts costs(fleet, options);
   std::error_code problem;
   if (!std::filesystem::create_directory(folder, problem)) {

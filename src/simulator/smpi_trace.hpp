@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 
@@ -11,6 +12,9 @@ namespace ringscale::simulator {
 
 /// Largest ring that is traced: beyond it SimGrid's replay runs out of memory.
 inline constexpr std::int64_t most_traced_ranks = 4096;
+
+/// Throws InvalidInput for more than that.
+void require_smpi_ring_size(std::int64_t ring_size);
 
 /// What the sizes of messages in the traces mean. times: units of which a link of platform.xml carries as many a second
 /// as the longest message has, so that the replay knows levels, sharing and layouts without a model of them. bytes: the

@@ -87,6 +87,12 @@ std::int64_t jitter_centre(const TickScale &scale, std::int64_t amplitude);
 std::int64_t hop_ticks(const RingCosts &costs, const TickScale &scale, std::int64_t rank);
 /// Not hidden part of a step: of the nominal work and the hop into the rank.
 std::int64_t exposed_ticks(const RingCosts &costs, const TickScale &scale, std::int64_t rank, std::int64_t step);
+/// What jitter makes of each part of a step's work: its ticks with jitter over those without. A step's jitter is of its
+/// whole work, and all parts share it alike; exactly 1 where there is none.
+inline double jitter_stretch(std::int64_t with_jitter, std::int64_t without) {
+  return with_jitter == without ? 1.0 : static_cast<double>(with_jitter) / static_cast<double>(without);
+}
+
 /// Jitter of (rank, step) for that work, centre included.
 std::int64_t jitter_ticks(const SimulationOptions &options, const TickScale &scale, std::int64_t rank,
                           std::int64_t step, std::int64_t work);

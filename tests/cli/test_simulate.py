@@ -116,6 +116,32 @@ class Simulate(CommandLineTest):
         self.assertEqual((slow["straggler_share"], slow["straggler_factor"]), (0.5, 2))
         self.assertGreater(slow["time_s"], 1.9 * plain["time_s"])
 
+    def test_what_ifs_are_named_in_files_and_tables(self):
+        machine = json.loads(H100.read_text(encoding="utf-8"))
+        machine["jitter"]["relative_quantiles"] = [0.95, 1.0, 1.2]
+        one = ["simulate", "--machine", self.write("jitter.json", machine), "--ring-size", "8", *SHAPE]
+        plain = {"measured_jitter": False, "straggler_share": 0, "straggler_factor": 1, "tile_speedup": 1}
+        for number, (flags, fields, words) in enumerate([
+                ([], {}, []),
+                (["--jitter", "measured"], {"measured_jitter": True}, ["jitter measured"]),
+                (["--stragglers", "0.3:2.5"], {"straggler_share": 0.3, "straggler_factor": 2.5},
+                 ["stragglers 0.3 of the devices, 2.5 times slower"]),
+                (["--tile-speedup", "1.5", "--jitter", "0.1"], {"tile_speedup": 1.5},
+                 ["what-if: tiles 1.5 times faster", "jitter 0.1"])]):
+            with self.subTest(flags=flags):
+                trace, goal = self.folder / f"{number}.json", self.folder / f"{number}.goal"
+                result = run([*one, *flags, "--trace", trace, "--emit-goal", goal])
+                self.assertEqual(result.returncode, 0, result.stderr)
+                simulated = json.loads(trace.read_text(encoding="utf-8"))["otherData"]["simulated"]
+                self.assertEqual({name: simulated[name] for name in plain}, {**plain, **fields})
+                comments = " ".join(line for line in goal.read_text(encoding="utf-8").splitlines() if line.startswith("//"))
+                table = next((line for line in result.stdout.splitlines() if line.startswith("with   ")), "")
+                for text in (comments, table):
+                    for word in words:
+                        self.assertIn(word, text)
+                    if not words:
+                        self.assertNotRegex(text, "jitter|straggl|what-if")
+
     def test_optional_fields_of_a_machine_file(self):
         machine = json.loads(H100.read_text(encoding="utf-8"))
         some = lambda value: {"value": value, "kind": "analytic", "source": "chosen for a test"}  # noqa: E731
@@ -168,6 +194,43 @@ class Simulate(CommandLineTest):
                 self.assertEqual(result.returncode, 2, result.stdout + result.stderr)
                 for word in words:
                     self.assertIn(word, result.stderr)
+
+    def test_outputs_are_checked_before_any_work(self):
+        one = ["simulate", *SHAPE, "--ring-size", "8", "--machine", H100]
+        new, taken = self.folder / "new", self.write("taken.txt", "earlier")
+        below = taken / "below"
+        results = self.folder / "results"
+        self.assertEqual(run([*one, "--output", results]).returncode, 0)
+        for arguments, words in [
+                (["--output", results, "--trace", self.folder / "t.json"], ["simulate-h100_ndr-8.json", "exists already"]),
+                (["--output", new, "--trace", taken], ["taken.txt", "exists already"]),
+                (["--output", new, "--emit-goal", taken], ["taken.txt", "exists already"]),
+                (["--trace", self.folder / "t.json", "--emit-goal", taken], ["taken.txt", "exists already"]),
+                (["--emit-goal", new, "--emit-trace", results], ["results", "exists already"]),
+                (["--emit-goal", new, "--emit-trace", f"{results}/"], ["results", "exists already"]),
+                (["--trace", new, "--emit-goal", new], ["--trace and --emit-goal", "new"]),
+                (["--trace", new, "--emit-goal", self.folder / "." / "x" / ".." / "new"], ["--trace and --emit-goal", "new"]),
+                (["--emit-goal", new, "--emit-trace", f"{new}/"], ["--emit-goal and --emit-trace", "new"]),
+                (["--output", new, "--trace", new], ["--trace and --output", "new"]),
+                (["--output", new / "deep", "--emit-trace", new], ["--emit-trace and --output", "new"]),
+                (["--output", new, "--emit-goal", new / "simulate-h100_ndr-8.json"], ["--emit-goal and --output", "8.json"]),
+                (["--emit-goal", new, "--trace", below], ["below", "directory"]),
+                (["--emit-goal", new, "--output", below], ["taken.txt"]),
+                (["--emit-goal", new, "--trace", self.folder / "none" / "t.json"], ["t.json", "No such file"]),
+                (["--trace", ""], ["--trace", "empty"]), (["--emit-goal", ""], ["--emit-goal", "empty"]),
+                (["--emit-trace", ""], ["--emit-trace", "empty"]), (["--output", ""], ["--output", "empty"]),
+                # Refused while it is computed: then too nothing of the run is written.
+                (["--ring-size", "5000", "--emit-goal", new, "--emit-trace", self.folder / "smpi"], ["4096"]),
+                (["--ring-size", "600", "--output", new, "--trace", self.folder / "t.json"], ["2875050 events"])]:
+            with self.subTest(arguments=arguments):
+                base = ["simulate", *SHAPE, "--machine", H100] if "--ring-size" in arguments else one
+                self.assert_refused([*base, *arguments], words)
+                self.assertFalse(new.exists())
+                self.assertEqual(sorted(path.name for path in self.folder.iterdir()), ["results", "taken.txt"])
+        # All of them in one new folder, made along.
+        self.assertEqual(run([*one, "--output", new, "--trace", new / "t.json", "--emit-goal", new / "g.goal", "--emit-trace",
+                              new / "smpi"]).returncode, 0)
+        self.assertEqual(sorted(path.name for path in new.iterdir()), ["g.goal", "simulate-h100_ndr-8.json", "smpi", "t.json"])
 
 
 if __name__ == "__main__":

@@ -114,6 +114,9 @@ class Traces(CommandLineTest):
         self.assertEqual({event["args"]["step"] for event in trace["traceEvents"] if event["ph"] == "X"}, {3, 4})
         ends = {(event["args"]["from"], event["args"]["to"]) for event in trace["traceEvents"] if event["ph"] == "b"}
         self.assertEqual(ends, {(63, 0), (0, 1), (1, 2), (2, 3), (16, 17), (17, 18)})
+        # Where results come home, they do so in one step more.
+        home, _ = self.trace([*SIMULATE, "--ring-size", "8", "--pass", "backward", "--trace-steps", "8"], name="home.json")
+        self.assertEqual({event["args"]["step"] for event in home["traceEvents"] if event["ph"] == "X"}, {8})
 
     def test_measured(self):
         for ranks, flags in [(None, []), (3, ["--mask", "causal", "--placement", "zigzag"]),
@@ -163,7 +166,9 @@ class Traces(CommandLineTest):
         simulate = [*SIMULATE, "--ring-size", "8"]
         self.assert_refused([*simulate, "--trace", self.folder / "none" / "t.json"], ["t.json"])
         for flags, words in [(["--trace-ranks", "0-9"], ["--trace-ranks", "0-9", "0 to 7"]),
-                             (["--trace-steps", "9"], ["--trace-steps", "0 to 8"]),
+                             (["--trace-steps", "8"], ["--trace-steps", "'8'", "0 to 7"]),
+                             (["--trace-steps", "5-8"], ["--trace-steps", "'5-8'", "0 to 7"]),
+                             (["--trace-steps", "9", "--pass", "backward"], ["--trace-steps", "0 to 8"]),
                              (["--trace-steps", "1,3"], ["leaves steps out"])]:
             self.assert_refused([*simulate, "--trace", file, *flags], words)
         self.assert_refused([*simulate, "--trace-ranks", "1"], ["no effect without --trace"])

@@ -120,6 +120,25 @@ TEST(RingTimeline, FitsTheFoldedAndTheBlockedEngine) {
   }
 }
 
+/// Seconds of a rank by activity.
+std::map<Activity, double> sums_of(const Timeline &timeline, std::int64_t rank) {
+  std::map<Activity, double> sums;
+  for (const TimelineSlice &slice : timeline.slices) {
+    if (slice.rank == rank) {
+      sums[slice.activity] += slice.end_s - slice.begin_s;
+    }
+  }
+  return sums;
+}
+
+/// Each part of work alone, not their sum.
+void expect_parts_of_work(std::map<Activity, double> sums, const Breakdown &breakdown, double near,
+                          std::uint64_t seed) {
+  EXPECT_NEAR(sums[Activity::compute], breakdown.compute_s, near) << "seed " << seed;
+  EXPECT_NEAR(sums[Activity::merge] + sums[Activity::join], breakdown.merge_s, near) << "seed " << seed;
+  EXPECT_NEAR(sums[Activity::fixed], breakdown.fixed_s, near) << "seed " << seed;
+}
+
 TEST(RingTimeline, AddsUpToTheBreakdown) {
   for (std::uint64_t seed = 0; seed < 200; ++seed) {
     Draw draw(1000 + seed, draw_stream);
@@ -133,18 +152,49 @@ TEST(RingTimeline, AddsUpToTheBreakdown) {
     const Timeline timeline =
         ring_timeline(machine::Fleet(machine, options.problem.ring_size), options, result, all_ranks(options));
     ends_of(timeline);
-    std::map<Activity, double> sums;
-    for (const TimelineSlice &slice : timeline.slices) {
-      if (slice.rank == result.slowest.rank) {
-        sums[slice.activity] += slice.end_s - slice.begin_s;
-      }
-    }
+    std::map<Activity, double> sums = sums_of(timeline, result.slowest.rank);
     const double near = 1e-9 * result.time_s;
     EXPECT_NEAR(sums[Activity::exposed], result.slowest.exposed_communication_s, near) << "seed " << seed;
     EXPECT_NEAR(sums[Activity::wait], result.slowest.waiting_s, near) << "seed " << seed;
-    EXPECT_NEAR(sums[Activity::compute] + sums[Activity::merge] + sums[Activity::join] + sums[Activity::fixed],
-                result.slowest.compute_s + result.slowest.merge_s + result.slowest.fixed_s, near)
-        << "seed " << seed;
+    expect_parts_of_work(sums, result.slowest, near, seed);
+  }
+}
+
+/// A forward ring: the breakdown of the other engines, whose parts follow from the costs of one rank.
+TEST(RingTimeline, AddsUpToTheBreakdownOfTheOtherEngines) {
+  for (std::uint64_t seed = 0; seed < 100; ++seed) {
+    Draw draw(2000 + seed, draw_stream);
+    const machine::Machine machine = random_machine(draw);
+    SimulationOptions options = random_options(draw);
+    options.engine = draw.coin() ? Engine::plain : Engine::automatic;
+    options.straggler_share = draw.coin() ? 0.3 : 0.0;
+    options.straggler_factor = 3.0;
+    const Simulation result = simulate(machine, options);
+    ASSERT_NE(result.engine, "plan");
+    TimelineSelection selection;
+    selection.ranks = {result.slowest.rank};
+    const Timeline timeline =
+        ring_timeline(machine::Fleet(machine, options.problem.ring_size), options, result, selection);
+    // Borders of parts are rounded to ticks.
+    const double near = 1e-9 * result.time_s + 2.0 * static_cast<double>(options.problem.ring_size) * result.tick_s;
+    expect_parts_of_work(sums_of(timeline, result.slowest.rank), result.slowest, near, seed);
+  }
+}
+
+/// Negative control: splitting work by its costs without jitter, as if the fixed term did not vary, is seen.
+TEST(RingTimelineControl, PartsWithoutJitterAreNotThoseOfTheTrace) {
+  machine::Machine machine = simple_machine(1e-9, 1e-6, 1e9);
+  machine.step_fixed_s = number(3e-6);
+  SimulationOptions options = ring_options(6, 32);
+  options.jitter = 0.2;
+  for (const Engine engine : {Engine::plain, Engine::plan}) {
+    options.engine = engine;
+    const Simulation result = simulate(machine, options);
+    const Timeline timeline =
+        ring_timeline(machine::Fleet(machine, options.problem.ring_size), options, result, all_ranks(options));
+    const double fixed_s = sums_of(timeline, result.slowest.rank)[Activity::fixed];
+    EXPECT_GT(std::abs(fixed_s - 6 * 3e-6), 1e-3 * fixed_s);
+    EXPECT_NEAR(fixed_s, result.slowest.fixed_s, 1e-6 * fixed_s);
   }
 }
 
