@@ -124,7 +124,8 @@ KernelWork attention_backward_work(const BackwardBlock &block) {
   work.written_bytes = float_bytes * (query_elements + 2.0 * key_elements);
   work.read_bytes = float_bytes * (2.0 * query_elements + 2.0 * key_elements);
   work.read_bytes += 2.0 * float_bytes * static_cast<double>(block.log_sum_exp.size());
-  work.read_bytes += block.accumulate ? work.written_bytes : 0.0;
+  work.read_bytes += block.accumulate ? float_bytes * query_elements : 0.0;
+  work.read_bytes += block.adds_key_gradients() ? 2.0 * float_bytes * key_elements : 0.0;
   return work;
 }
 

@@ -24,9 +24,12 @@ struct BackwardBlock {
   float scale = 1.0F;           ///< factor on the scores, usually 1/sqrt(head_dim)
   Dropout dropout;              ///< the same as in the forward pass
   bool accumulate = false;      ///< adds to the gradients held, else overwrites them
-  Tensor4 query_gradient;       ///< as query
-  Tensor4 key_gradient;         ///< as key; summed over the query heads that read the head
-  Tensor4 value_gradient;       ///< as value
+  bool overwrite_key_gradients = false; ///< with accumulate: adds to dQ alone, dK and dV are written anew
+  Tensor4 query_gradient;               ///< as query
+  Tensor4 key_gradient;                 ///< as key; summed over the query heads that read the head
+  Tensor4 value_gradient;               ///< as value
+
+  KOKKOS_INLINE_FUNCTION bool adds_key_gradients() const { return accumulate && !overwrite_key_gradients; }
 };
 
 /// output_dot = rowsum(output * output_gradient), [batch, tokens, query_heads] from [.., head_dim]; summed in double
@@ -48,7 +51,7 @@ void attention_backward(const ExecutionSpace &space, const BackwardBlock &block,
 void check_backward_block(const BackwardBlock &block);
 
 /// 10 FLOPs per admitted pair, query head and dimension (five products); reads Q, dO, lse, output_dot, K, V once and
-/// writes dQ, dK, dV once, after reading them when accumulate is set.
+/// writes dQ, dK, dV once, after reading those that it adds to.
 KernelWork attention_backward_work(const BackwardBlock &block);
 
 /// 2 FLOPs per element; reads both tensors, writes one float a row.

@@ -65,7 +65,7 @@ struct DenseGradientBlocks {
     step.batch = batch;
     step.first_head = kv_head * step.query_heads;
     step.admission = block.admission;
-    step.accumulate = block.accumulate;
+    step.accumulate = block.adds_key_gradients();
 
     const std::int64_t key_begin = blocks > 0 ? (first_block + round_block) * cut.key_block : 0;
     const std::int64_t key_end = blocks > 0 ? key_begin + cut.key_block : block.key.extent_int(1);

@@ -10,6 +10,7 @@
 #include "kernels/gradient_block.hpp"
 #include "kernels/packed_key_value.hpp"
 #include "kernels/tile/host_simd.hpp"
+#include "kernels/tile/host_transpose.hpp"
 #include "kernels/tile/row_state.hpp"
 
 namespace ringscale::kernels::tile {
@@ -76,17 +77,17 @@ public:
     key_begin_ = key_begin;
     key_end_ = key_end;
     const std::int64_t count = key_end - key_begin;
-    const std::int64_t padded_count = (count + key_tile_tokens - 1) / key_tile_tokens * key_tile_tokens;
-    for (std::int64_t index = 0; index < padded_count; ++index) {
-      const bool exists = index < count;
-      const float *key = exists ? block.key + (key_begin + index) * block.key_stride : nullptr;
-      const float *value = exists ? block.value + (key_begin + index) * block.key_stride : nullptr;
-      const std::int64_t place = index / key_tile_tokens * key_tile_tokens * head_dim_ + index % key_tile_tokens;
-      for (std::int64_t dim = 0; dim < head_dim_; ++dim) {
-        keys_transposed_[place + dim * key_tile_tokens] = exists ? key[dim] * key_factor_ : 0.0F;
-        values_transposed_[place + dim * key_tile_tokens] = exists ? value[dim] * value_factor_ : 0.0F;
-      }
-      for (std::int64_t dim = 0; exists && dim < head_dim_; dim += lanes) {
+    const std::int64_t stride = block.key_stride;
+    for (std::int64_t first = 0; first < count; first += key_tile_tokens) {
+      const std::int64_t from = (key_begin + first) * stride;
+      const std::int64_t rows = std::min(count - first, static_cast<std::int64_t>(key_tile_tokens));
+      pack_transposed({block.key + from, stride, rows}, head_dim_, key_factor_, keys_transposed_ + first * head_dim_);
+      pack_transposed({block.value + from, stride, rows}, head_dim_, value_factor_,
+                      values_transposed_ + first * head_dim_);
+    }
+    for (std::int64_t index = 0; index < count; ++index) {
+      const float *key = block.key + (key_begin + index) * stride;
+      for (std::int64_t dim = 0; dim < head_dim_; dim += lanes) {
         store(keys_ + index * padded_dim_ + dim, load_part(key + dim, head_dim_ - dim));
       }
     }

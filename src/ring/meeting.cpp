@@ -2,6 +2,7 @@
 #include "ring/meeting.hpp"
 
 #include <algorithm>
+#include <array>
 #include <stdexcept>
 
 #include "kernels/attention_backward.hpp"
@@ -156,10 +157,16 @@ void MeetingKernels::forward(const ForwardMeeting &meeting, const Poll &poll) {
 }
 
 void MeetingKernels::backward(const BackwardMeeting &meeting, const Poll &poll) {
+  if (options_.problem.pattern.kind == PatternKind::dense) {
+    return dense_backward(meeting, poll);
+  }
+  if (meeting.replace_key_gradients) {
+    throw std::logic_error("patterns add to the gradients of keys");
+  }
   each_span_pair(meeting.query_rank, meeting.key_rank, [&](const SpanPair &pair) {
     switch (options_.problem.pattern.kind) {
     case PatternKind::dense:
-      return dense_backward(meeting, pair, poll);
+      return;
     case PatternKind::dilated:
       return dilated_backward(meeting, pair, poll);
     case PatternKind::block_sparse:
@@ -270,12 +277,42 @@ void MeetingKernels::bfloat16_forward(const ForwardMeeting &meeting, const SpanP
   });
 }
 
-void MeetingKernels::dense_backward(const BackwardMeeting &meeting, const SpanPair &pair, const Poll &poll) {
+void MeetingKernels::dense_backward(const BackwardMeeting &meeting, const Poll &poll) {
+  const TokenSet keys = keys_of(options_.problem, meeting.key_rank);
+  std::array<bool, 2> written{};
+  each_span_pair(meeting.query_rank, meeting.key_rank, [&](const SpanPair &pair) {
+    bool &held = written[static_cast<std::size_t>(pair.key_span)];
+    held = dense_backward(meeting, pair, meeting.replace_key_gradients && !held, poll) || held;
+  });
+  for (int span = 0; meeting.replace_key_gradients && span < keys.span_count(); ++span) {
+    if (!written[static_cast<std::size_t>(span)]) {
+      clear_key_gradients(meeting, span == 0 ? 0 : keys.first.count, keys.span(span).count);
+    }
+  }
+}
+
+void MeetingKernels::clear_key_gradients(const BackwardMeeting &meeting, std::int64_t first, std::int64_t count) {
+  const AttentionProblem &attention = options_.problem.attention;
+  const std::int64_t key_tokens = keys_of(options_.problem, meeting.key_rank).count();
+  for (std::int64_t entry = 0; entry < attention.batch; ++entry) {
+    const RowsAt rows{entry, key_tokens, first, count};
+    Kokkos::deep_copy(space_, rows_at<kernels::Tensor4>(meeting.key_gradient, rows, attention.kv_heads, attention),
+                      0.0F);
+    Kokkos::deep_copy(space_, rows_at<kernels::Tensor4>(meeting.value_gradient, rows, attention.kv_heads, attention),
+                      0.0F);
+  }
+  space_.fence("ringscale::ring: key gradients cleared");
+}
+
+bool MeetingKernels::dense_backward(const BackwardMeeting &meeting, const SpanPair &pair, bool replace_keys,
+                                    const Poll &poll) {
   const AttentionProblem &attention = options_.problem.attention;
   const std::int64_t query_tokens = queries_of(options_.problem, meeting.query_rank).count();
   const std::int64_t key_tokens = keys_of(options_.problem, meeting.key_rank).count();
   const std::int64_t rows_at_once = backward_slice_rows(attention, pair.keys.count, space_.concurrency());
+  bool admitted = false;
   for (std::int64_t entry = 0; entry < attention.batch; ++entry) {
+    bool replace = replace_keys;
     for (std::int64_t begin = 0; begin < pair.queries.count; begin += rows_at_once) {
       const std::int64_t count = std::min(rows_at_once, pair.queries.count - begin);
       const TokenSpan slice{pair.queries.position(begin), count, pair.queries.stride};
@@ -287,6 +324,9 @@ void MeetingKernels::dense_backward(const BackwardMeeting &meeting, const SpanPa
       kernels::BackwardBlock block = backward_block(meeting, query_rows, key_rows, attention);
       block.admission = {attention.mask == problem::Mask::causal, slice.begin, slice.stride, pair.keys.begin,
                          pair.keys.stride};
+      block.overwrite_key_gradients = replace;
+      replace = false;
+      admitted = true;
       const std::int64_t needed = kernels::attention_backward_workspace_elements(space_, block);
       if (needed * static_cast<std::int64_t>(sizeof(float)) > workspace_.bytes()) {
         throw std::logic_error("the workspace of a backward meeting is too small");
@@ -296,6 +336,7 @@ void MeetingKernels::dense_backward(const BackwardMeeting &meeting, const SpanPa
       poll();
     }
   }
+  return admitted;
 }
 
 } // namespace ringscale::ring

@@ -32,7 +32,7 @@ struct ForwardMeeting {
   const float *float_key_value() const { return reinterpret_cast<const float *>(key_value); }
 };
 
-/// The same backward: adds to all three gradients. log_sum_exp and output_dot are those of the joint attention.
+/// The same backward: adds to the gradients. log_sum_exp and output_dot are those of the joint attention.
 struct BackwardMeeting {
   std::int64_t query_rank = 0;
   std::int64_t key_rank = 0;
@@ -45,6 +45,7 @@ struct BackwardMeeting {
   float *query_gradient = nullptr;
   float *key_gradient = nullptr;
   float *value_gradient = nullptr;
+  bool replace_key_gradients = false; ///< writes dK and dV of all keys instead; dense pattern only
   float scale = 1.0F;
 };
 
@@ -82,7 +83,11 @@ private:
   void bfloat16_forward(const ForwardMeeting &meeting, const SpanPair &pair, const Poll &poll);
   void dilated_forward(const ForwardMeeting &meeting, const SpanPair &pair, const Poll &poll);
   void sparse_forward(const ForwardMeeting &meeting, const SpanPair &pair, const Poll &poll);
-  void dense_backward(const BackwardMeeting &meeting, const SpanPair &pair, const Poll &poll);
+  /// Says whether any row of the pair was admitted; with `replace_keys` the first that is writes dK and dV anew.
+  bool dense_backward(const BackwardMeeting &meeting, const SpanPair &pair, bool replace_keys, const Poll &poll);
+  void dense_backward(const BackwardMeeting &meeting, const Poll &poll);
+  /// dK and dV of keys that no query of the meeting admits.
+  void clear_key_gradients(const BackwardMeeting &meeting, std::int64_t first, std::int64_t count);
   void dilated_backward(const BackwardMeeting &meeting, const SpanPair &pair, const Poll &poll);
   void sparse_backward(const BackwardMeeting &meeting, const SpanPair &pair, const Poll &poll);
   /// Takes the query rows of a pair of spans slice by slice, [begin, end) of the span; what the mask keeps out is left

@@ -123,6 +123,10 @@ private:
 
   bool backward() const { return options_.problem.pass == schedule::Pass::backward; }
   bool queries_move() const { return options_.problem.moving == schedule::Moving::query; }
+  /// The kernel writes a block's dK and dV, where nothing has to be cleared for it to add to.
+  bool writes_key_gradients() const {
+    return !queries_move() && options_.problem.pattern.kind == problem::PatternKind::dense;
+  }
   const Buffer &result_buffer(std::int64_t index) const;
   /// Where the contribution of a meeting goes.
   const Buffer &result_of(const schedule::Meeting &meeting) const;

@@ -55,8 +55,8 @@ void RingRank::compute_meeting(const schedule::Meeting &meeting, std::int64_t st
     return; // the arriving result is the one that goes on
   }
   const Buffer &result = result_of(meeting);
-  if (backward() || !meeting.admitted) {
-    clear_result(meeting, result); // gradients add up from nothing
+  if (!meeting.admitted || (computes_ && backward() && !writes_key_gradients())) {
+    clear_result(meeting, result); // nothing is met, or gradients add up from nothing
   }
   if (meeting.admitted && computes_) {
     if (backward()) {
@@ -131,6 +131,7 @@ void RingRank::compute_backward(const schedule::Meeting &meeting, std::int64_t s
     backward.query_gradient = gradient_.as<float>() + rows * attention.head_dim;
     backward.key_gradient = result;
     backward.value_gradient = result + keys;
+    backward.replace_key_gradients = writes_key_gradients();
   }
   backward.scale = options_.fault.strikes(FaultKind::wrong_scale, rank_, step) ? 1.01F * scale_ : scale_;
   kernels_.backward(backward, [this] { poll(); });

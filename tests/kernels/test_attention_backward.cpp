@@ -233,6 +233,34 @@ TEST(AttentionBackward, AccumulateAddsToWhatIsHeld) {
   }
 }
 
+TEST(AttentionBackward, OverwritesKeyGradientsWhileQueryGradientsAddUp) {
+  AttentionCase shape;
+  shape.query_tokens = 101;
+  shape.key_tokens = 23;                  // one key block, so that doubling is exact
+  shape.admission = causal(-40, 1, 0, 1); // 40 rows and some keys meet nothing
+  const GradientData data(shape);
+  for (const auto kernel : {run_backward, run_team_backward}) {
+    const Gradients once = data.filled(poison);
+    kernel(data.block(once));
+    const Gradients twice = data.filled(0.0F);
+    for (int call = 0; call < 2; ++call) {
+      Kokkos::deep_copy(twice.key, poison);
+      Kokkos::deep_copy(twice.value, poison);
+      BackwardBlock block = data.block(twice);
+      block.accumulate = true;
+      block.overwrite_key_gradients = true;
+      kernel(block);
+    }
+    const auto query = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace{}, once.query);
+    const auto query_twice = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace{}, twice.query);
+    for (std::size_t index = 0; index < query.size(); ++index) {
+      ASSERT_EQ(query_twice.data()[index], 2.0F * query.data()[index]);
+    }
+    Kokkos::deep_copy(twice.query, once.query);
+    EXPECT_TRUE(same_bits(once, twice));
+  }
+}
+
 TEST(AttentionBackward, SameBitsForAnyNumberOfThreads) {
   AttentionCase shape;
   shape.query_tokens = 110;

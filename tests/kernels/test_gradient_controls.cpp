@@ -174,6 +174,9 @@ TEST(BackwardWork, CountsWhatBruteForceCounts) {
     block.accumulate = true;
     work = attention_backward_work(block);
     EXPECT_EQ(work.read_bytes, 3.0 * query_bytes + 4.0 * key_bytes + 2.0 * row_bytes);
+    block.overwrite_key_gradients = true;
+    work = attention_backward_work(block);
+    EXPECT_EQ(work.read_bytes, 3.0 * query_bytes + 2.0 * key_bytes + 2.0 * row_bytes);
   }
   const KernelWork dot = output_gradient_dot_work(2, 30, 6, 5);
   EXPECT_EQ(dot.flop, 2.0 * 2 * 30 * 6 * 5);

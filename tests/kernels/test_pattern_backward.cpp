@@ -383,6 +383,9 @@ TEST(BlockSparseBackward, WorkCountsAdmittedPairs) {
   other.query_tokens = 64;
   EXPECT_THROW(block_sparse_backward(ExecutionSpace(), block, BlockMask(other, {BlockKind::local_window, 0, 1})),
                std::invalid_argument);
+  BackwardBlock overwriting = block;
+  overwriting.accumulate = overwriting.overwrite_key_gradients = true;
+  EXPECT_THROW(block_sparse_backward(ExecutionSpace(), overwriting, mask), std::invalid_argument);
 }
 
 } // namespace
