@@ -40,7 +40,7 @@ template <int HeadDim> struct HeadAtOnce {
     }
     member.team_barrier();
     const QueryBlocks &cut = streamed.blocks.cut;
-    const std::int64_t teams = cut.query_heads / kv_heads * cut.blocks; // of this head, had each its own
+    const std::int64_t teams = cut.heads / kv_heads * cut.blocks; // of this head, had each its own
     typename Streamed::Tile tile(member, head_dim);
     for (std::int64_t rank = member.league_rank() * teams; rank < (member.league_rank() + 1) * teams; ++rank) {
       streamed.compute(tile, streamed.blocks.at(rank));
@@ -81,6 +81,9 @@ void attention(const ExecutionSpace &space, ConstTensor4 key, ConstTensor4 value
   }
   if (key.extent(0) != block.query.extent(0) || key.extent(3) != block.query.extent(3)) {
     throw std::invalid_argument("attention: query and key differ in batch or head_dim");
+  }
+  if (!block.heads.is_whole(block.query.extent_int(2))) {
+    throw std::invalid_argument("attention: heads are not all of the query's");
   }
   block.packed_key_value = packed;
   block.key_tokens = key.extent_int(1);

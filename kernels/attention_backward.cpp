@@ -68,6 +68,8 @@ void check_backward_block(const BackwardBlock &block) {
           "key and query differ in batch or head_dim");
   require(kv_heads > 0 && query_heads % kv_heads == 0,
           "query_heads " + std::to_string(query_heads) + " is no multiple of kv_heads " + std::to_string(kv_heads));
+  require(block.kv_heads.fits(kv_heads), "kv_heads lie outside of the key's");
+  require(block.accumulate || block.kv_heads.is_whole(kv_heads), "some heads alone can only be added to");
   require(block.query.extent(1) <= std::numeric_limits<std::int32_t>::max() &&
               block.key.extent(1) <= std::numeric_limits<std::int32_t>::max(),
           "tokens are out of range");
@@ -114,16 +116,19 @@ void attention_backward(const ExecutionSpace &space, const BackwardBlock &block,
 
 KernelWork attention_backward_work(const BackwardBlock &block) {
   constexpr double float_bytes = sizeof(float);
-  const double heads = static_cast<double>(block.query.extent(0) * block.query.extent(2));
+  const std::int64_t kv_heads = block.key.extent_int(2);
+  const double share =
+      kv_heads > 0 ? static_cast<double>(block.kv_heads.count_of(kv_heads)) / static_cast<double>(kv_heads) : 0.0;
+  const double heads = share * static_cast<double>(block.query.extent(0) * block.query.extent(2));
   const auto pairs =
       static_cast<double>(admitted_pairs(block.admission, 0, block.query.extent_int(1), block.key.extent_int(1)));
-  const auto query_elements = static_cast<double>(block.query.size());
-  const auto key_elements = static_cast<double>(block.key.size());
+  const double query_elements = share * static_cast<double>(block.query.size());
+  const double key_elements = share * static_cast<double>(block.key.size());
   KernelWork work;
   work.flop = 10.0 * pairs * heads * static_cast<double>(block.query.extent(3));
   work.written_bytes = float_bytes * (query_elements + 2.0 * key_elements);
   work.read_bytes = float_bytes * (2.0 * query_elements + 2.0 * key_elements);
-  work.read_bytes += 2.0 * float_bytes * static_cast<double>(block.log_sum_exp.size());
+  work.read_bytes += 2.0 * float_bytes * share * static_cast<double>(block.log_sum_exp.size());
   work.read_bytes += block.accumulate ? float_bytes * query_elements : 0.0;
   work.read_bytes += block.adds_key_gradients() ? 2.0 * float_bytes * key_elements : 0.0;
   return work;

@@ -5,6 +5,7 @@
 
 #include "kernels/admission.hpp"
 #include "kernels/dropout.hpp"
+#include "kernels/head_range.hpp"
 #include "kernels/types.hpp"
 #include "kernels/work.hpp"
 
@@ -20,6 +21,7 @@ struct BackwardBlock {
   ConstTensor4 output_gradient; ///< as query
   ConstTensor3 log_sum_exp;     ///< [batch, tokens, query_heads], natural logarithm; -infinity: a row without a key
   ConstTensor3 output_dot;      ///< rowsum(output * output_gradient), see output_gradient_dot
+  HeadRange kv_heads;           ///< key/value heads that are computed, with the query heads that read them
   Admission admission;          ///< positions also choose the dropout mask, causal or not
   float scale = 1.0F;           ///< factor on the scores, usually 1/sqrt(head_dim)
   Dropout dropout;              ///< the same as in the forward pass

@@ -41,6 +41,7 @@ void check_attention_block(const AttentionBlock &block) {
     return "query_heads " + std::to_string(query_heads) + " is no multiple of kv_heads " +
            std::to_string(block.kv_heads);
   });
+  require(block.heads.fits(query_heads), "heads lie outside of the query's");
   require(head_dim > 0, "head_dim is 0");
   require(block.key_tokens >= 0 && block.key_tokens <= std::numeric_limits<std::int32_t>::max(),
           [&] { return "key_tokens " + std::to_string(block.key_tokens) + " is out of range"; });

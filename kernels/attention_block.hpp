@@ -5,6 +5,7 @@
 
 #include "kernels/admission.hpp"
 #include "kernels/dropout.hpp"
+#include "kernels/head_range.hpp"
 #include "kernels/packed_key_value.hpp"
 #include "kernels/types.hpp"
 
@@ -31,6 +32,7 @@ struct AttentionBlock {
   std::int64_t kv_heads = 0;               ///< query head h reads head h / (query_heads / kv_heads)
   std::int64_t query_begin = 0;
   std::int64_t query_end = 0;
+  HeadRange heads; ///< query heads that are computed
   Admission admission;
   float scale = 1.0F;  ///< factor on the scores, usually 1/sqrt(head_dim)
   Dropout dropout;     ///< of the weights; their sums and log_sum_exp are those before dropout
@@ -40,8 +42,8 @@ struct AttentionBlock {
 };
 
 /// Attention with streamed softmax (Milakov and Gimelshein 2018; Dao et al. 2022): no score leaves the cache. A row's
-/// result does not depend on how rows are sliced into calls. Asynchronous on `space`; throws std::invalid_argument on
-/// shapes that do not fit each other.
+/// result does not depend on how rows and heads are sliced into calls. Asynchronous on `space`; throws
+/// std::invalid_argument on shapes that do not fit each other.
 void attention_block(const ExecutionSpace &space, const AttentionBlock &block);
 
 /// Throws std::invalid_argument naming the first field of `block` that does not fit the others.

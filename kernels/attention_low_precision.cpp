@@ -88,6 +88,7 @@ void check_low_precision_block(const LowPrecisionBlock &block) {
   require(block.kv_heads > 0 && query_heads % block.kv_heads == 0, "query_heads " + std::to_string(query_heads) +
                                                                        " is no multiple of kv_heads " +
                                                                        std::to_string(block.kv_heads));
+  require(block.heads.fits(query_heads), "heads lie outside of the query's");
   require(block.query.extent(3) > 0, "head_dim is 0");
   require(block.key_tokens >= 0 && block.key_tokens <= std::numeric_limits<std::int32_t>::max(),
           "key_tokens " + std::to_string(block.key_tokens) + " is out of range");
@@ -135,8 +136,10 @@ std::int64_t attention_low_precision_workspace_bytes(NumberFormat format, std::i
 KernelWork attention_low_precision_work(const LowPrecisionBlock &block) {
   constexpr double storage_bytes = sizeof(std::uint16_t);
   const auto batch = static_cast<double>(block.query.extent(0));
-  const auto heads = static_cast<double>(block.query.extent(2));
+  const auto heads = static_cast<double>(block.heads.count_of(block.query.extent_int(2)));
   const auto head_dim = static_cast<double>(block.query.extent(3));
+  const std::int64_t kv_heads =
+      block.heads.groups_met(block.query.extent_int(2), block.query.extent_int(2) / block.kv_heads);
   const double rows = batch * heads * static_cast<double>(block.query_end - block.query_begin);
   const auto pairs =
       static_cast<double>(admitted_pairs(block.admission, block.query_begin, block.query_end, block.key_tokens));
@@ -147,7 +150,7 @@ KernelWork attention_low_precision_work(const LowPrecisionBlock &block) {
   work.read_bytes =
       storage_bytes *
       (rows * head_dim + static_cast<double>(packed_low_precision_elements(block.query.extent_int(0), block.key_tokens,
-                                                                           block.kv_heads, block.query.extent_int(3))));
+                                                                           kv_heads, block.query.extent_int(3))));
   work.read_bytes += block.merge == Merge::replace ? 0.0 : rows * row_bytes;
   work.written_bytes = rows * row_bytes;
   return work;

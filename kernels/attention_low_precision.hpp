@@ -25,6 +25,7 @@ struct LowPrecisionBlock {
   std::int64_t kv_heads = 0;                       ///< query head h reads head h / (query_heads / kv_heads)
   std::int64_t query_begin = 0;
   std::int64_t query_end = 0;
+  HeadRange heads; ///< query heads that are computed
   Admission admission;
   float scale = 1.0F;            ///< factor on the scores, usually 1/sqrt(head_dim)
   Tensor4 output;                ///< as query; only the rows of the block are touched

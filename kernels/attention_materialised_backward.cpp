@@ -144,6 +144,9 @@ void attention_materialised_backward(const ExecutionSpace &space, const Backward
   if (materialised_weight_elements(block) > 0 && (weights == nullptr || score_gradients == nullptr)) {
     throw std::invalid_argument("attention backward: weights or score_gradients are null");
   }
+  if (!block.kv_heads.is_whole(block.key.extent_int(2))) {
+    throw std::invalid_argument("attention backward: kv_heads are not all of the key's");
+  }
   if (!block.accumulate) {
     Kokkos::deep_copy(space, block.query_gradient, 0.0F);
   }

@@ -26,6 +26,7 @@ void check_block_sparse_attention(const AttentionBlock &block, const BlockMask &
   const BlockMaskShape &shape = mask.shape();
   const auto tokens = static_cast<std::int64_t>(block.query.extent(1));
   require(block.query_begin == 0 && block.query_end == tokens, "rows are not all of the query's");
+  require(block.heads.is_whole(block.query.extent_int(2)), "heads are not all of the query's");
   require(shape.query_tokens == tokens && shape.key_tokens == block.key_tokens,
           "the mask is for " + std::to_string(shape.query_tokens) + " queries and " + std::to_string(shape.key_tokens) +
               " keys, the block has " + std::to_string(tokens) + " and " + std::to_string(block.key_tokens));

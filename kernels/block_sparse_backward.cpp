@@ -44,6 +44,7 @@ void check_block_sparse_backward(const BackwardBlock &block, const BlockMask &ma
           "masks are neither shared nor one for every batch entry");
   require(shape.head_masks == 1 || shape.head_masks == static_cast<std::int64_t>(block.query.extent(2)),
           "masks are neither shared nor one for every query head");
+  require(block.kv_heads.is_whole(block.key.extent_int(2)), "kv_heads are not all of the key's");
   require(!block.overwrite_key_gradients, "several steps meet a key, so its gradients are added to what was cleared");
   const Admission &admission = block.admission;
   require(admission.query_stride == 1 && admission.key_stride == 1 && admission.causal == shape.causal &&

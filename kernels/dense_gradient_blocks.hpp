@@ -21,7 +21,7 @@ struct GradientCut {
   static GradientCut cut(const BackwardBlock &block, std::int64_t most_tokens, std::int64_t granularity,
                          std::int64_t concurrency) {
     GradientCut cut;
-    const std::int64_t heads = block.key.extent_int(0) * block.key.extent_int(2);
+    const std::int64_t heads = block.key.extent_int(0) * block.kv_heads.count_of(block.key.extent_int(2));
     const std::int64_t key_tokens = block.key.extent_int(1);
     cut.key_block = even_key_block(key_tokens, most_tokens, granularity);
     if (heads == 0 || cut.key_block == 0 || heads % concurrency == 0 || heads >= 4 * concurrency) {
@@ -57,8 +57,9 @@ struct DenseGradientBlocks {
     const std::int64_t head_dim = block.key.extent_int(3);
     const std::int64_t round_blocks = blocks > 0 ? blocks : 1;
     const std::int64_t round_block = league_rank % round_blocks;
-    const std::int64_t kv_head = league_rank / round_blocks % kv_heads;
-    const std::int64_t batch = league_rank / round_blocks / kv_heads;
+    const std::int64_t heads = block.kv_heads.count_of(kv_heads);
+    const std::int64_t kv_head = block.kv_heads.begin + league_rank / round_blocks % heads;
+    const std::int64_t batch = league_rank / round_blocks / heads;
     GradientBlock step;
     step.rows = block.query.extent_int(1);
     step.query_heads = block.query.extent_int(2) / kv_heads;
@@ -105,11 +106,21 @@ struct SumQueryGradients {
   using Policy = Kokkos::RangePolicy<ExecutionSpace, Kokkos::IndexType<std::int64_t>>;
   DenseGradientBlocks round;
 
-  KOKKOS_FUNCTION void operator()(const std::int64_t place) const {
+  /// Query heads that read one key/value head, and those of the block.
+  KOKKOS_INLINE_FUNCTION static std::int64_t group(const BackwardBlock &block) {
+    return block.query.extent_int(2) / block.key.extent_int(2);
+  }
+  KOKKOS_INLINE_FUNCTION static std::int64_t heads(const BackwardBlock &block) {
+    return block.kv_heads.count_of(block.key.extent_int(2)) * group(block);
+  }
+
+  KOKKOS_FUNCTION void operator()(const std::int64_t league_rank) const {
     const BackwardBlock &block = round.block;
     const std::int64_t head_dim = block.query.extent_int(3);
-    const std::int64_t row = place / block.query.extent_int(2) % block.query.extent_int(1);
+    const std::int64_t row = league_rank / heads(block) % block.query.extent_int(1);
     const std::int64_t admitted = block.admission.admitted_keys(row, block.key.extent_int(1));
+    const std::int64_t place = league_rank / heads(block) * block.query.extent_int(2) +
+                               block.kv_heads.begin * group(block) + league_rank % heads(block);
     float *gradient = block.query_gradient.data() + place * head_dim;
     for (std::int64_t index = 0; index < round.blocks; ++index) {
       if ((round.first_block + index) * round.cut.key_block < admitted) {
@@ -134,9 +145,9 @@ void launch_attention_backward(const ExecutionSpace &space, const BackwardBlock 
   if (!block.accumulate) {
     Kokkos::deep_copy(space, block.query_gradient, 0.0F);
   }
-  const std::int64_t heads = block.key.extent_int(0) * block.key.extent_int(2);
+  const std::int64_t heads = block.key.extent_int(0) * block.kv_heads.count_of(block.key.extent_int(2));
   const std::int64_t key_tokens = block.key.extent_int(1);
-  if (key_tokens == 0) {
+  if (key_tokens == 0 || heads == 0) {
     return;
   }
   if (cut.concurrent_blocks == 0) {
@@ -150,7 +161,7 @@ void launch_attention_backward(const ExecutionSpace &space, const BackwardBlock 
     const DenseGradientBlocks round{block, cut, first, count, workspace};
     Kernel::launch(space, "ringscale::attention_backward", heads * count,
                    Kernel{round, head_dim, block.scale, block.dropout});
-    const auto rows = static_cast<std::int64_t>(block.log_sum_exp.size());
+    const std::int64_t rows = block.query.extent_int(0) * block.query.extent_int(1) * SumQueryGradients::heads(block);
     Kokkos::parallel_for("ringscale::sum_query_gradients", SumQueryGradients::Policy(space, 0, rows),
                          SumQueryGradients{round});
   }

@@ -9,11 +9,12 @@
 
 namespace ringscale::kernels {
 
-/// How the query rows of an AttentionBlock are cut into teams: league = batch x query_heads x blocks.
+/// How the query rows of an AttentionBlock are cut into teams: league = batch x heads x blocks.
 struct QueryBlocks {
   std::int64_t blocks = 0;
   std::int64_t rows_per_block = 0;
-  std::int64_t query_heads = 0;
+  std::int64_t first_head = 0;
+  std::int64_t heads = 0;
   std::int64_t query_begin = 0;
   std::int64_t query_end = 0;
 
@@ -26,11 +27,12 @@ struct QueryBlocks {
   static QueryBlocks cut(const Block &block, std::int64_t most_rows, std::int64_t granularity,
                          std::int64_t concurrency) {
     QueryBlocks cut;
-    cut.query_heads = block.query.extent_int(2);
+    cut.first_head = block.heads.begin;
+    cut.heads = block.heads.count_of(block.query.extent_int(2));
     cut.query_begin = block.query_begin;
     cut.query_end = block.query_end;
     const std::int64_t rows = block.query_end - block.query_begin;
-    const std::int64_t heads = block.query.extent_int(0) * cut.query_heads;
+    const std::int64_t heads = block.query.extent_int(0) * cut.heads;
     const std::int64_t smallest = most_rows / 4;
     // Four teams per thread keep the last round short.
     while (concurrency > 1 && most_rows / 2 >= smallest &&
@@ -44,7 +46,7 @@ struct QueryBlocks {
     return cut;
   }
 
-  std::int64_t league_size(std::int64_t batch) const { return batch * query_heads * blocks; }
+  std::int64_t league_size(std::int64_t batch) const { return batch * heads * blocks; }
 
   /// Later rows first: under a causal mask they are the longest.
   KOKKOS_INLINE_FUNCTION Place place(std::int64_t league_rank) const {
@@ -52,7 +54,7 @@ struct QueryBlocks {
     const std::int64_t head = league_rank / blocks;
     const std::int64_t begin = query_begin + block * rows_per_block;
     const std::int64_t end = begin + rows_per_block;
-    return {head / query_heads, head % query_heads, begin < query_end ? begin : query_end,
+    return {head / heads, first_head + head % heads, begin < query_end ? begin : query_end,
             end < query_end ? end : query_end};
   }
 };

@@ -8,7 +8,9 @@ namespace {
 constexpr double float_bytes = sizeof(float);
 
 double batch_of(const AttentionBlock &block) { return static_cast<double>(block.query.extent(0)); }
-double query_heads_of(const AttentionBlock &block) { return static_cast<double>(block.query.extent(2)); }
+double query_heads_of(const AttentionBlock &block) {
+  return static_cast<double>(block.heads.count_of(block.query.extent_int(2)));
+}
 double head_dim_of(const AttentionBlock &block) { return static_cast<double>(block.query.extent(3)); }
 double rows_of(const AttentionBlock &block) { return static_cast<double>(block.query_end - block.query_begin); }
 
@@ -19,7 +21,9 @@ KernelWork attention_block_work(const AttentionBlock &block) {
       static_cast<double>(admitted_pairs(block.admission, block.query_begin, block.query_end, block.key_tokens));
   const double rows = batch_of(block) * query_heads_of(block) * rows_of(block);
   const double row_bytes = float_bytes * (head_dim_of(block) + 1.0); // an output row and its log-sum-exp
-  const double key_value = static_cast<double>(packed_elements(1, block.key_tokens, block.kv_heads, 1));
+  const std::int64_t kv_heads =
+      block.heads.groups_met(block.query.extent_int(2), block.query.extent_int(2) / block.kv_heads);
+  const double key_value = static_cast<double>(packed_elements(1, block.key_tokens, kv_heads, 1));
   KernelWork work;
   work.flop = 4.0 * pairs * batch_of(block) * query_heads_of(block) * head_dim_of(block);
   work.read_bytes = float_bytes * head_dim_of(block) * (rows + batch_of(block) * key_value);

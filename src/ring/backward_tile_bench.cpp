@@ -25,8 +25,7 @@ BackwardTileBench::BackwardTileBench(const TileSetting &setting) : setting_(sett
   attention_.head_dim = setting.head_dim;
   attention_.mask = setting.mask;
   problem::validate(attention_);
-  rows_at_once_ =
-      std::min(setting.query_tokens, backward_slice_rows(attention_, setting.key_tokens, space_.concurrency()));
+  shape_ = backward_slice(attention_, setting.query_tokens, setting.key_tokens, space_.concurrency());
   const std::int64_t rows = setting.batch * setting.query_tokens * setting.query_heads;
   const std::int64_t keys = setting.batch * setting.key_tokens * setting.kv_heads;
   query_ = touched("query", rows * setting.head_dim);
@@ -48,7 +47,9 @@ BackwardTileBench::BackwardTileBench(const TileSetting &setting) : setting_(sett
   // Of the size that the log-sum-exps of such data have, so that the weights are neither zero nor infinite.
   Kokkos::deep_copy(log_sum_exp_, std::log(static_cast<float>(setting.key_tokens)));
   kernels::BackwardBlock block;
-  block.query = rows_of_one_entry<kernels::ConstTensor4>(static_cast<const float *>(query_.data()), rows_at_once_,
+  block.accumulate = true;
+  block.kv_heads = {0, shape_.heads};
+  block.query = rows_of_one_entry<kernels::ConstTensor4>(static_cast<const float *>(query_.data()), shape_.rows,
                                                          setting.query_heads, attention_);
   block.output_gradient = block.query;
   block.key = rows_of_one_entry<kernels::ConstTensor4>(static_cast<const float *>(key_.data()), setting.key_tokens,
@@ -62,7 +63,7 @@ BackwardTileBench::Floats BackwardTileBench::touched(const char *label, std::int
   return {std::string("ringscale::backward_tile::") + label, static_cast<std::size_t>(elements)};
 }
 
-void BackwardTileBench::compute_rows(std::int64_t entry, std::int64_t begin, std::int64_t count) const {
+void BackwardTileBench::compute_slice(std::int64_t entry, const Slice &slice) const {
   BackwardMeeting meeting;
   meeting.query = query_.data();
   meeting.output_gradient = output_gradient_.data();
@@ -74,19 +75,20 @@ void BackwardTileBench::compute_rows(std::int64_t entry, std::int64_t begin, std
   meeting.key_gradient = key_gradient_.data();
   meeting.value_gradient = value_gradient_.data();
   meeting.scale = static_cast<float>(problem::softmax_scale(setting_.head_dim));
-  kernels::BackwardBlock block = backward_block(meeting, {entry, setting_.query_tokens, begin, count},
-                                                {entry, setting_.key_tokens, 0, setting_.key_tokens}, attention_);
+  kernels::BackwardBlock block =
+      backward_block(meeting, {entry, setting_.query_tokens, slice.row_begin, slice.row_count},
+                     {entry, setting_.key_tokens, 0, setting_.key_tokens}, attention_);
+  block.kv_heads = {slice.head_begin, slice.head_count};
   block.admission.causal = setting_.mask == problem::Mask::causal;
-  block.admission.query_origin = setting_.key_tokens - setting_.query_tokens + begin;
+  block.admission.query_origin = setting_.key_tokens - setting_.query_tokens + slice.row_begin;
   kernels::attention_backward(space_, block, workspace_.data());
   space_.fence("ringscale::backward_tile: computed");
 }
 
 void BackwardTileBench::compute() const {
   for (std::int64_t entry = 0; entry < setting_.batch; ++entry) {
-    for (std::int64_t begin = 0; begin < setting_.query_tokens; begin += rows_at_once_) {
-      compute_rows(entry, begin, std::min(rows_at_once_, setting_.query_tokens - begin));
-    }
+    each_slice(shape_, setting_.query_tokens, setting_.kv_heads,
+               [&](const Slice &slice) { compute_slice(entry, slice); });
   }
 }
 

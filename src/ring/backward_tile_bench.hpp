@@ -6,6 +6,7 @@
 #include "kernels/types.hpp"
 #include "problem/attention_problem.hpp"
 #include "ring/measurements.hpp"
+#include "ring/slice.hpp"
 
 namespace ringscale::ring {
 
@@ -22,12 +23,12 @@ public:
 private:
   using Floats = Kokkos::View<float *, kernels::MemorySpace>;
   Floats touched(const char *label, std::int64_t elements) const;
-  void compute_rows(std::int64_t entry, std::int64_t begin, std::int64_t count) const;
+  void compute_slice(std::int64_t entry, const Slice &slice) const;
 
   TileSetting setting_;
   problem::AttentionProblem attention_;
   kernels::ExecutionSpace space_;
-  std::int64_t rows_at_once_ = 1;
+  SliceShape shape_;
   Floats query_, key_, value_, output_gradient_, log_sum_exp_, output_dot_;
   Floats query_gradient_, key_gradient_, value_gradient_, workspace_;
 };

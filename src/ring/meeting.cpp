@@ -42,8 +42,11 @@ std::int64_t backward_workspace(const RingProblem &problem) {
       for (int pair = 0; pair < queries.span_count() * keys.span_count(); ++pair) {
         const TokenSpan &query = queries.span(pair % queries.span_count());
         const TokenSpan &key = keys.span(pair / queries.span_count());
-        const std::int64_t rows = std::min(query.count, backward_slice_rows(attention, key.count, space.concurrency()));
+        const SliceShape slice = backward_slice(attention, query.count, key.count, space.concurrency());
+        const std::int64_t rows = std::min(query.count, slice.rows);
         kernels::BackwardBlock block;
+        block.accumulate = true;
+        block.kv_heads = {0, slice.heads};
         block.query = rows_of_one_entry<kernels::ConstTensor4>(&no_data[0], rows, attention.query_heads, attention);
         block.key = rows_of_one_entry<kernels::ConstTensor4>(&no_data[0], key.count, attention.kv_heads, attention);
         block.value = block.key;
@@ -210,17 +213,16 @@ kernels::Merge MeetingKernels::merge_of(bool replace) const {
 template <class Do>
 void MeetingKernels::each_slice(const SpanPair &pair, bool replace, const Poll &poll, const Do &compute) const {
   const AttentionProblem &attention = options_.problem.attention;
-  const std::int64_t rows_at_once = slice_rows(attention, pair.keys.count, space_.concurrency());
-  for (std::int64_t begin = 0; begin < pair.queries.count; begin += rows_at_once) {
-    const std::int64_t count = std::min(rows_at_once, pair.queries.count - begin);
-    const TokenSpan slice{pair.queries.position(begin), count, pair.queries.stride};
-    if (!replace && problem::admitted_pairs(slice, pair.keys, attention.mask) == 0) {
-      continue;
+  const SliceShape shape = forward_slice(attention, pair.queries.count, pair.keys.count, space_.concurrency());
+  ring::each_slice(shape, pair.queries.count, attention.query_heads, [&](const Slice &slice) {
+    const TokenSpan rows{pair.queries.position(slice.row_begin), slice.row_count, pair.queries.stride};
+    if (!replace && problem::admitted_pairs(rows, pair.keys, attention.mask) == 0) {
+      return;
     }
-    compute(begin, begin + count);
+    compute(slice);
     space_.fence("ringscale::ring: slice computed");
     poll();
-  }
+  });
 }
 
 void MeetingKernels::dense_forward(const ForwardMeeting &meeting, const SpanPair &pair, const Poll &poll) {
@@ -239,12 +241,13 @@ void MeetingKernels::dense_forward(const ForwardMeeting &meeting, const SpanPair
   block.output = whole_rows<kernels::Tensor4>(meeting.output, query_tokens, attention.query_heads, attention);
   block.log_sum_exp = row_numbers<kernels::Tensor3>(meeting.log_sum_exp, query_tokens, attention);
   block.merge = merge_of(replace);
-  each_slice(pair, replace, poll, [&](std::int64_t begin, std::int64_t end) {
-    block.query_begin = pair.first_query + begin;
-    block.query_end = pair.first_query + end;
+  each_slice(pair, replace, poll, [&](const Slice &slice) {
+    block.query_begin = pair.first_query + slice.row_begin;
+    block.query_end = block.query_begin + slice.row_count;
+    block.heads = {slice.head_begin, slice.head_count};
     if (options_.kernel == memory::KernelKind::materialised) {
       // Slices write next to each other, so that all scores of the span pair are kept.
-      float *scores = scores_.as<float>() + attention.batch * attention.query_heads * begin * pair.keys.count;
+      float *scores = scores_.as<float>() + attention.batch * attention.query_heads * slice.row_begin * pair.keys.count;
       kernels::attention_block_materialised(space_, block, scores);
     } else {
       kernels::attention_block(space_, block);
@@ -270,9 +273,10 @@ void MeetingKernels::bfloat16_forward(const ForwardMeeting &meeting, const SpanP
   block.output = whole_rows<kernels::Tensor4>(meeting.output, query_tokens, attention.query_heads, attention);
   block.log_sum_exp = row_numbers<kernels::Tensor3>(meeting.log_sum_exp, query_tokens, attention);
   block.merge = merge_of(replace);
-  each_slice(pair, replace, poll, [&](std::int64_t begin, std::int64_t end) {
-    block.query_begin = pair.first_query + begin;
-    block.query_end = pair.first_query + end;
+  each_slice(pair, replace, poll, [&](const Slice &slice) {
+    block.query_begin = pair.first_query + slice.row_begin;
+    block.query_end = block.query_begin + slice.row_count;
+    block.heads = {slice.head_begin, slice.head_count};
     kernels::attention_block_low_precision(space_, block);
   });
 }
@@ -309,23 +313,23 @@ bool MeetingKernels::dense_backward(const BackwardMeeting &meeting, const SpanPa
   const AttentionProblem &attention = options_.problem.attention;
   const std::int64_t query_tokens = queries_of(options_.problem, meeting.query_rank).count();
   const std::int64_t key_tokens = keys_of(options_.problem, meeting.key_rank).count();
-  const std::int64_t rows_at_once = backward_slice_rows(attention, pair.keys.count, space_.concurrency());
+  const SliceShape shape = backward_slice(attention, pair.queries.count, pair.keys.count, space_.concurrency());
   bool admitted = false;
   for (std::int64_t entry = 0; entry < attention.batch; ++entry) {
-    bool replace = replace_keys;
-    for (std::int64_t begin = 0; begin < pair.queries.count; begin += rows_at_once) {
-      const std::int64_t count = std::min(rows_at_once, pair.queries.count - begin);
-      const TokenSpan slice{pair.queries.position(begin), count, pair.queries.stride};
-      if (problem::admitted_pairs(slice, pair.keys, attention.mask) == 0) {
-        continue;
+    std::int64_t written_head = -1; // the last slice that wrote anew began here
+    ring::each_slice(shape, pair.queries.count, attention.kv_heads, [&](const Slice &slice) {
+      const TokenSpan rows{pair.queries.position(slice.row_begin), slice.row_count, pair.queries.stride};
+      if (problem::admitted_pairs(rows, pair.keys, attention.mask) == 0) {
+        return;
       }
-      const RowsAt query_rows{entry, query_tokens, pair.first_query + begin, count};
+      const RowsAt query_rows{entry, query_tokens, pair.first_query + slice.row_begin, slice.row_count};
       const RowsAt key_rows{entry, key_tokens, pair.first_key, pair.keys.count};
       kernels::BackwardBlock block = backward_block(meeting, query_rows, key_rows, attention);
-      block.admission = {attention.mask == problem::Mask::causal, slice.begin, slice.stride, pair.keys.begin,
+      block.kv_heads = {slice.head_begin, slice.head_count};
+      block.admission = {attention.mask == problem::Mask::causal, rows.begin, rows.stride, pair.keys.begin,
                          pair.keys.stride};
-      block.overwrite_key_gradients = replace;
-      replace = false;
+      block.overwrite_key_gradients = replace_keys && slice.head_begin != written_head;
+      written_head = slice.head_begin;
       admitted = true;
       const std::int64_t needed = kernels::attention_backward_workspace_elements(space_, block);
       if (needed * static_cast<std::int64_t>(sizeof(float)) > workspace_.bytes()) {
@@ -334,7 +338,7 @@ bool MeetingKernels::dense_backward(const BackwardMeeting &meeting, const SpanPa
       kernels::attention_backward(space_, block, workspace_.as<float>());
       space_.fence("ringscale::ring: backward slice computed");
       poll();
-    }
+    });
   }
   return admitted;
 }

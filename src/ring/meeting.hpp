@@ -90,8 +90,8 @@ private:
   void clear_key_gradients(const BackwardMeeting &meeting, std::int64_t first, std::int64_t count);
   void dilated_backward(const BackwardMeeting &meeting, const SpanPair &pair, const Poll &poll);
   void sparse_backward(const BackwardMeeting &meeting, const SpanPair &pair, const Poll &poll);
-  /// Takes the query rows of a pair of spans slice by slice, [begin, end) of the span; what the mask keeps out is left
-  /// out unless `replace` wants every row written. Polls after each.
+  /// Takes the rows and heads of a pair of spans slice by slice; what the mask keeps out is left out unless `replace`
+  /// wants every row written. Polls after each.
   template <class Do> void each_slice(const SpanPair &pair, bool replace, const Poll &poll, const Do &compute) const;
   kernels::Admission admission_of(const SpanPair &pair) const;
   kernels::Merge merge_of(bool replace) const;

@@ -80,14 +80,15 @@ void TileBench::merge() const {
   space_.fence("ringscale::tile: merged");
 }
 
-void TileBench::compute_rows(std::int64_t begin, std::int64_t end) const {
+void TileBench::compute_slice(const Slice &slice) const {
   kernels::AttentionBlock block;
   block.query = tensor4(query_, setting_.query_tokens, setting_.query_heads);
   block.packed_key_value = packed_.data();
   block.key_tokens = setting_.key_tokens;
   block.kv_heads = setting_.kv_heads;
-  block.query_begin = begin;
-  block.query_end = end;
+  block.query_begin = slice.row_begin;
+  block.query_end = slice.row_begin + slice.row_count;
+  block.heads = {slice.head_begin, slice.head_count};
   block.admission.causal = setting_.mask == problem::Mask::causal;
   block.admission.query_origin = setting_.key_tokens - setting_.query_tokens;
   block.scale = static_cast<float>(problem::softmax_scale(setting_.head_dim));
@@ -96,21 +97,19 @@ void TileBench::compute_rows(std::int64_t begin, std::int64_t end) const {
   block.merge = setting_.merge_online ? kernels::Merge::online : kernels::Merge::replace;
   if (setting_.kernel == memory::KernelKind::materialised) {
     kernels::attention_block_materialised(
-        space_, block, scores_.data() + setting_.batch * setting_.query_heads * begin * setting_.key_tokens);
+        space_, block, scores_.data() + setting_.batch * setting_.query_heads * slice.row_begin * setting_.key_tokens);
   } else {
     kernels::attention_block(space_, block);
   }
   space_.fence("ringscale::tile: computed");
 }
 
-void TileBench::compute() const { compute_rows(0, setting_.query_tokens); }
-
 void TileBench::compute_in_slices(const std::function<void()> &between) const {
-  const std::int64_t rows = slice_rows(attention_, setting_.key_tokens, space_.concurrency());
-  for (std::int64_t begin = 0; begin < setting_.query_tokens; begin += rows) {
-    compute_rows(begin, std::min(begin + rows, setting_.query_tokens));
+  const SliceShape shape = forward_slice(attention_, setting_.query_tokens, setting_.key_tokens, space_.concurrency());
+  each_slice(shape, setting_.query_tokens, setting_.query_heads, [&](const Slice &slice) {
+    compute_slice(slice);
     between();
-  }
+  });
 }
 
 } // namespace ringscale::ring

@@ -7,6 +7,7 @@
 
 #include "kernels/attention_block.hpp"
 #include "ring/measurements.hpp"
+#include "ring/slice.hpp"
 
 namespace ringscale::ring {
 
@@ -18,14 +19,12 @@ public:
 
   void pack() const;
   void merge() const;
-  /// The whole tile at once, as one kernel.
-  void compute() const;
-  /// The tile in slices of about the size the ring loop takes, `between` called after each.
+  /// The tile in the slices that a ring takes, `between` called after each.
   void compute_in_slices(const std::function<void()> &between) const;
 
 private:
   using Floats = Kokkos::View<float *, kernels::MemorySpace>;
-  void compute_rows(std::int64_t begin, std::int64_t end) const;
+  void compute_slice(const Slice &slice) const;
   kernels::Tensor4 tensor4(const Floats &data, std::int64_t tokens, std::int64_t heads) const;
   kernels::Tensor3 tensor3(const Floats &data) const;
 

@@ -261,6 +261,39 @@ TEST(AttentionBackward, OverwritesKeyGradientsWhileQueryGradientsAddUp) {
   }
 }
 
+TEST(AttentionBackward, HeadsOneByOneEqualTheWholeCallBitForBit) {
+  AttentionCase shape;
+  shape.query_tokens = 110;
+  shape.key_tokens = 1300;
+  shape.query_heads = 6;
+  shape.kv_heads = 3;
+  shape.admission = causal(1190, 1, 0, 1);
+  const GradientData data(shape);
+  const Gradients whole = data.filled(poison);
+  run_backward(data.block(whole));
+  for (const std::int64_t threads : {1, 2, 5}) {
+    const Gradients apart = data.filled(0.0F);
+    for (std::int64_t head = 0; head < 3; ++head) {
+      BackwardBlock block = data.block(apart);
+      block.accumulate = true;
+      block.kv_heads = {head, 1};
+      run_backward_cut_for(block, threads);
+    }
+    EXPECT_TRUE(same_bits(whole, apart)) << threads;
+  }
+  const Gradients lacking = data.filled(0.0F);
+  BackwardBlock block = data.block(lacking);
+  block.accumulate = true;
+  block.kv_heads = {0, 2};
+  run_backward(block);
+  EXPECT_FALSE(same_bits(whole, lacking));
+  block.kv_heads = {2, 2};
+  EXPECT_THROW(run_backward(block), std::invalid_argument);
+  block.kv_heads = {0, 2};
+  block.accumulate = false; // would clear the query gradients of the other heads
+  EXPECT_THROW(run_backward(block), std::invalid_argument);
+}
+
 TEST(AttentionBackward, SameBitsForAnyNumberOfThreads) {
   AttentionCase shape;
   shape.query_tokens = 110;

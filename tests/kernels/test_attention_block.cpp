@@ -216,6 +216,46 @@ TEST(AttentionBlock, SlicesOfRowsEqualTheWholeCallBitForBit) {
   }
 }
 
+TEST(AttentionBlock, SlicesOfHeadsEqualTheWholeCallBitForBit) {
+  AttentionCase shape;
+  shape.batch = 2;
+  shape.query_tokens = 60;
+  shape.key_tokens = 133;
+  shape.query_heads = 6;
+  shape.head_dim = 40;
+  shape.admission = causal(73, 1, 0, 1);
+  for (const std::int64_t kv_heads : {6, 2}) {
+    shape.kv_heads = kv_heads;
+    const CaseData data(shape);
+    const Partial whole = data.poisoned_partial();
+    run_streamed(data.block(whole));
+    for (const std::int64_t heads : {1, 4, 6}) {
+      const Partial sliced = data.poisoned_partial();
+      for (std::int64_t begin = 0; begin < 6; begin += heads) {
+        AttentionBlock block = data.block(sliced);
+        block.heads = {begin, std::min<std::int64_t>(heads, 6 - begin)};
+        run_streamed(block);
+      }
+      const auto host_whole = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace{}, whole.output);
+      const auto host_sliced = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace{}, sliced.output);
+      EXPECT_EQ(std::memcmp(host_whole.data(), host_sliced.data(), host_whole.size() * sizeof(float)), 0) << heads;
+    }
+    // A head that no call computes keeps its poison.
+    const Partial lacking = data.poisoned_partial();
+    AttentionBlock block = data.block(lacking);
+    block.heads = {1, 5};
+    run_streamed(block);
+    const auto host = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace{}, lacking.output);
+    for (int head = 0; head < 6; ++head) {
+      EXPECT_EQ(std::isnan(host(1, 59, head, 39)), head == 0) << head;
+    }
+    for (const HeadRange wrong : {HeadRange{-1, 2}, HeadRange{5, 2}, HeadRange{7, 0}}) {
+      block.heads = wrong;
+      EXPECT_THROW(run_streamed(block), std::invalid_argument);
+    }
+  }
+}
+
 TEST(AttentionBlock, LeavesOtherRowsAlone) {
   AttentionCase shape;
   shape.query_tokens = 50;

@@ -223,6 +223,13 @@ TEST(Work, CountsUsefulFlopAndCompulsoryBytes) {
   EXPECT_EQ(work.flop, 4.0 * (50 * 51 / 2) * 2 * 4 * 8);
   EXPECT_EQ(work.read_bytes, 4.0 * (2 * 50 * 4 * (8 + 9) + 2 * 2 * 2 * 128 * 8)); // the held partial is read as well
 
+  block.heads = {1, 2}; // one of the first two that read the first key/value head, one of the others
+  work = attention_block_work(block);
+  EXPECT_EQ(work.flop, 4.0 * (50 * 51 / 2) * 2 * 2 * 8);
+  EXPECT_EQ(work.read_bytes, 4.0 * (2 * 50 * 2 * (8 + 9) + 2 * 2 * 2 * 128 * 8));
+  block.heads = {2, 2};
+  EXPECT_EQ(attention_block_work(block).read_bytes, 4.0 * (2 * 50 * 2 * (8 + 9) + 2 * 1 * 2 * 128 * 8));
+
   const KernelWork pack = pack_key_value_work(2, 70, 2, 8);
   EXPECT_EQ(pack.read_bytes, 4.0 * 2 * 2 * 70 * 2 * 8);
   EXPECT_EQ(pack.written_bytes, 4.0 * static_cast<double>(packed_elements(2, 70, 2, 8)));

@@ -174,6 +174,11 @@ TEST(BackwardWork, CountsWhatBruteForceCounts) {
     block.accumulate = true;
     work = attention_backward_work(block);
     EXPECT_EQ(work.read_bytes, 3.0 * query_bytes + 4.0 * key_bytes + 2.0 * row_bytes);
+    block.kv_heads = {1, 1};
+    work = attention_backward_work(block);
+    EXPECT_EQ(work.flop, 0.5 * 5.0 * 2.0 * pairs * 2 * 6 * 5);
+    EXPECT_EQ(work.read_bytes, 0.5 * (3.0 * query_bytes + 4.0 * key_bytes + 2.0 * row_bytes));
+    block.kv_heads = {};
     block.overwrite_key_gradients = true;
     work = attention_backward_work(block);
     EXPECT_EQ(work.read_bytes, 3.0 * query_bytes + 2.0 * key_bytes + 2.0 * row_bytes);

@@ -157,7 +157,7 @@ TEST(LowPrecision, MergesSpansIntoFloat32AndIntoStorage) {
   }
 }
 
-TEST(LowPrecision, SlicesOfRowsEqualTheWholeCallBitForBit) {
+TEST(LowPrecision, SlicesOfRowsAndHeadsEqualTheWholeCallBitForBit) {
   for (const std::int64_t head_dim : {64, 41}) {
     AttentionCase shape;
     shape.query_tokens = 205;
@@ -175,7 +175,10 @@ TEST(LowPrecision, SlicesOfRowsEqualTheWholeCallBitForBit) {
           LowPrecisionBlock block = data.block(sliced);
           block.query_begin = begin;
           block.query_end = std::min<std::int64_t>(begin + slice, 205);
-          kernel.run(block);
+          for (std::int64_t head = 0; head < 2; ++head) {
+            block.heads = {head, 1};
+            kernel.run(block);
+          }
         }
         const auto first = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace{}, whole.output);
         const auto second = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace{}, sliced.output);

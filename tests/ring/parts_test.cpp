@@ -23,17 +23,64 @@ std::uint64_t checksum_of(const std::vector<float> &values) {
   return checksum(kernels::ExecutionSpace(), values.data(), static_cast<std::int64_t>(values.size()));
 }
 
-TEST(Slices, AreWholeTilesAndLongerBackward) {
+using Shape = SliceShape (*)(const problem::AttentionProblem &, std::int64_t, std::int64_t, int);
+
+problem::AttentionProblem grouped_heads() {
   problem::AttentionProblem attention;
-  for (const std::int64_t keys : {0, 1, 100, 4096, 1 << 20}) {
-    for (const int threads : {1, 2, 8}) {
-      const std::int64_t rows = slice_rows(attention, keys, threads);
-      EXPECT_GE(rows, kernels::query_tile_tokens);
-      EXPECT_EQ(rows % kernels::query_tile_tokens, 0);
-      EXPECT_GE(rows, slice_rows(attention, keys, 1));
-      EXPECT_EQ(backward_slice_rows(attention, keys, threads), (threads == 1 ? 32 : 16) * rows);
+  attention.batch = 2;
+  attention.query_heads = 12;
+  attention.kv_heads = 4;
+  return attention;
+}
+
+TEST(Slices, MeetEveryRowOfEveryHeadOnce) {
+  const problem::AttentionProblem attention = grouped_heads();
+  for (const auto &[shape_of, heads] : {std::pair<Shape, std::int64_t>(forward_slice, 12), {backward_slice, 4}}) {
+    for (const std::int64_t rows : {1, 47, 100, 1000, 5000}) {
+      for (const std::int64_t keys : {0, 1, 100, 4096, 1 << 17}) {
+        for (const int threads : {1, 2, 8}) {
+          const SliceShape shape = shape_of(attention, rows, keys, threads);
+          std::vector<int> met(static_cast<std::size_t>(rows * heads));
+          each_slice(shape, rows, heads, [&](const Slice &slice) {
+            for (std::int64_t place = 0; place < slice.head_count * slice.row_count; ++place) {
+              const std::int64_t head = slice.head_begin + place / slice.row_count;
+              const std::int64_t row = slice.row_begin + place % slice.row_count;
+              ++met.at(static_cast<std::size_t>(head * rows + row));
+            }
+          });
+          EXPECT_THAT(met, ::testing::Each(1)) << rows << " rows, " << keys << " keys, " << threads << " threads";
+        }
+      }
     }
   }
+}
+
+TEST(Slices, AreWholeTilesOfAboutTheSaidWork) {
+  constexpr std::int64_t tile = kernels::query_tile_tokens;
+  const problem::AttentionProblem attention = grouped_heads();
+  for (const std::int64_t rows : {std::int64_t{40}, std::int64_t{1000}, std::int64_t{1} << 20}) {
+    for (const std::int64_t keys : {0, 1, 100, 4096, 1 << 20}) {
+      for (const int threads : {1, 2, 8}) {
+        const SliceShape forward = forward_slice(attention, rows, keys, threads);
+        EXPECT_TRUE(forward.rows == rows || forward.rows % tile == 0);
+        const double pairs = static_cast<double>(forward.rows) * static_cast<double>(std::max<std::int64_t>(keys, 1));
+        const double flop = problem::forward_flop(attention, pairs) * static_cast<double>(forward.heads) / 12.0;
+        const std::int64_t teams = (forward.rows + tile - 1) / tile * forward.heads;
+        // One tile of one head, or four a thread, are computed however long they take.
+        const std::int64_t least = threads == 1 ? 1 : 4 * threads;
+        EXPECT_TRUE(flop <= forward_slice_flop_per_thread * threads || teams <= 2 * least) << flop << " " << teams;
+        EXPECT_TRUE(2 * teams >= least || (forward.heads == 12 && forward.rows == rows)); // equal parts again
+        const SliceShape backward = backward_slice(attention, rows, keys, threads);
+        EXPECT_TRUE(backward.rows == rows || backward.rows % tile == 0);
+        EXPECT_EQ(backward.heads, threads == 1 ? 1 : 4);
+        // Equal parts may be up to half shorter than the longest allowed.
+        EXPECT_GE(backward.rows, std::min(rows, least_backward_slice_rows / 2));
+      }
+    }
+  }
+  // A slice has one head where its rows are many, and many heads where they are few.
+  EXPECT_EQ(forward_slice(attention, 4096, 4096, 1).heads, 1);
+  EXPECT_EQ(forward_slice(attention, 16, 16, 1).heads, 12);
 }
 
 TEST(Checksum, SeesAChangedAMovedAndASwappedElement) {
