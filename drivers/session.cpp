@@ -154,7 +154,9 @@ void add_common_flags(CLI::App &verb, Session &session, const std::vector<Common
       verb.add_option("--output", options.output, "Folder for result files")->check(named);
       break;
     case CommonFlag::seed:
-      verb.add_option("--seed", options.seed, "Seed of synthetic data and random numbers")->capture_default_str();
+      verb.add_option("--seed", options.seed, "Seed of synthetic data and random numbers")
+          ->capture_default_str()
+          ->check(seed_number);
       break;
     case CommonFlag::time_budget:
       verb.add_option("--time-budget", options.time_budget_s,

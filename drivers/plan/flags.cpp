@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "drivers/list_flags.hpp"
 #include "memory/limits.hpp"
 #include "problem/invalid_input.hpp"
 
@@ -136,7 +137,7 @@ void add_plan_flags(CLI::App &verb, PlanFlags &flags) {
       ->capture_default_str();
   verb.add_option("--calculator", flags.calculator,
                   "A sizing function of the documents, as printed and corrected; all: their own calls");
-  verb.add_option("--arguments", flags.arguments, "Of the calculator: name=value,name=value")->delimiter(',');
+  add_list_option(verb, "--arguments", flags.arguments, "Of the calculator: name=value,name=value");
 }
 
 void note_given_flags(const CLI::App &verb, PlanFlags &flags) {
