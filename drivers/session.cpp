@@ -15,6 +15,7 @@
 
 #include "drivers/failure.hpp"
 #include "drivers/flag_checks.hpp"
+#include "problem/invalid_input.hpp"
 #include "report/provenance.hpp"
 #include "ring/communicator.hpp"
 
@@ -138,6 +139,12 @@ std::string version_line() {
   const report::BuildFacts facts = report::build_facts();
   return "ringscale " + facts.version + " (" + facts.commit + ", Kokkos " + facts.kokkos_version + ", " +
          facts.compiler + ", " + facts.build_type + ")";
+}
+
+void refuse_document_of_dry_run(const Session &session) {
+  if (session.options.dry_run && session.options.json) {
+    throw problem::InvalidInput("--dry-run prints the plan for people and makes no document; leave out --json");
+  }
 }
 
 void add_common_flags(CLI::App &verb, Session &session, const std::vector<CommonFlag> &flags) {

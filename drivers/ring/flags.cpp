@@ -175,6 +175,10 @@ void require_effect(const RingFlags &flags) {
   if (options.gathering != ring::RingOptions().gathering && !options.collective) {
     throw problem::InvalidInput("--gathering has no effect without --collective");
   }
+  if (flags.no_messages_only && flags.multihead.chosen()) {
+    throw problem::InvalidInput("--no-messages-only has no effect on --layer multihead, whose messages are never timed "
+                                "alone");
+  }
   if (options.softmax != ring::SoftmaxRule::online && !options.verify) {
     throw problem::InvalidInput("--softmax per_chunk is wrong on purpose, which only the comparison shows; leave out "
                                 "--no-verify");

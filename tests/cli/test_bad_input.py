@@ -12,6 +12,7 @@ MULTIHEAD = [*RING, "--layer", "multihead"]
 ATTENTION = ["attention", "--tokens", "64", "--query-heads", "2", "--head-dim", "16"]
 SHAPE = ["--chunk-tokens", "64", "--query-heads", "2", "--head-dim", "64"]
 SIMULATE = ["simulate", "--machine", "{machine}", "--ring-size", "8", *SHAPE]
+PLAN = ["plan", "--machine", "{machine}", "--devices", "8"]
 LEDGER = ROOT / "experiments" / "claims" / "headline.json"
 
 # What is typed and what the one line must name.
@@ -141,6 +142,17 @@ COMMAND_LINES = [
     ("simulate: tiny speedup", [*SIMULATE, "--tile-speedup", "1e-300"], ["tile_speedup is 1e-300;"]),
     ("simulate: huge time of failures", [*SIMULATE, "--device-mtbf", "1e300"], ["device_mtbf_s is 1e+300;", "1e+15"]),
     ("simulate: a document of a dry run", [*SIMULATE, "--dry-run", "--json"], ["--dry-run", "--json"]),
+    ("plan: a document of a dry run", [*PLAN, "--dry-run", "--json"], ["--dry-run", "--json"]),
+    ("ring: a document of a dry run", [*RING, "--dry-run", "--json"], ["--dry-run", "--json"]),
+    ("attention: a document of a dry run", [*ATTENTION, "--dry-run", "--json"], ["--dry-run", "--json"]),
+    ("calibrate: a document of a dry run", ["calibrate", "--quick", "--dry-run", "--json"], ["--dry-run", "--json"]),
+    ("validate: a document of a dry run", ["validate", "--published", "--dry-run", "--json"], ["--dry-run", "--json"]),
+    ("validate: a seed that nothing draws with", ["validate", "--published", "--seed", "5"], ["--seed"]),
+    ("validate: machines beside real rings", ["validate", "--measured", "--quick", "--machines", "{folder}"],
+     ["--machines", "no effect", "--measured"]),
+    ("plan: shared cores of a published machine", [*PLAN, "--ranks-on-node", "4"], ["--ranks-on-node", "no effect"]),
+    ("plan: no key/value heads", [*PLAN, "--kv-heads", "0"], ["--kv-heads", "at least 1", "'0'"]),
+    ("multihead: messages alone", [*MULTIHEAD, "--no-messages-only"], ["--no-messages-only", "no effect"]),
     ("sweep: no file", ["sweep"], ["experiment"]),
     ("sweep: file that is not there", ["sweep", "{folder}/none.json", "--output", "{folder}/out"], ["none.json"]),
     ("sweep: folder for a file", ["sweep", "{folder}", "--output", "{folder}/out"], ["{folder}"]),
