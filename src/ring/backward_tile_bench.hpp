@@ -6,6 +6,7 @@
 #include "kernels/types.hpp"
 #include "problem/attention_problem.hpp"
 #include "ring/measurements.hpp"
+#include "ring/tile_buffers.hpp"
 
 namespace ringscale::ring {
 
@@ -20,16 +21,14 @@ public:
   void compute() const;
 
 private:
-  using Floats = Kokkos::View<float *, kernels::MemorySpace>;
-  Floats touched(const char *label, std::int64_t elements) const;
   void compute_rows(std::int64_t entry, std::int64_t begin, std::int64_t count) const;
 
   TileSetting setting_;
   problem::AttentionProblem attention_;
   kernels::ExecutionSpace space_;
   std::int64_t rows_at_once_ = 1;
-  Floats query_, key_, value_, output_gradient_, log_sum_exp_, output_dot_;
-  Floats query_gradient_, key_gradient_, value_gradient_, workspace_;
+  TileFloats query_, key_, value_, output_gradient_, log_sum_exp_, output_dot_;
+  TileFloats query_gradient_, key_gradient_, value_gradient_, workspace_;
 };
 
 } // namespace ringscale::ring
