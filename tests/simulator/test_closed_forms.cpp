@@ -15,6 +15,7 @@ using simulator_tests::block_bytes;
 using simulator_tests::chunk;
 using simulator_tests::close;
 using simulator_tests::free_network;
+using simulator_tests::node_machine;
 using simulator_tests::number;
 using simulator_tests::pair_s;
 using simulator_tests::ring_options;
@@ -167,6 +168,28 @@ TEST(ClosedForm, SharedCoresMultiplyComputeTime) {
   const double diagonal = c * (c + 1.0) / 2.0;
   const double expected = pair_s * (2.0 * diagonal + 1.5 * c * c + c * c + c * c);
   EXPECT_NEAR(time_of(machine, options), expected, 1e-6 * expected);
+}
+
+TEST(ClosedForm, TheSlowestLevelOfLinksSetsThePace) {
+  // Nodes of 4, racks of 8, a fabric; one level takes h > tile, the others less than a tile. The device behind a hop of
+  // that level starts step s at s h, and nobody later. T = (P - 1) h + tile, in either engine.
+  const double fast_s = 0.1 * tile_s;
+  const double slow_s = 3.0 * tile_s;
+  machine::Machine machine = node_machine(pair_s, 4, fast_s, fast_s);
+  machine::Link rack = machine.links.front();
+  rack.level = machine::Level::rack;
+  rack.group_devices = 8;
+  machine.links.insert(machine.links.begin() + 1, rack);
+  for (machine::Link &link : machine.links) {
+    link.latency_s = number(slow_s);
+    for (const Engine engine : {Engine::plain, Engine::plan}) {
+      SimulationOptions options = ring_options(32, chunk);
+      options.engine = engine;
+      const double expected = 31 * slow_s + tile_s;
+      EXPECT_NEAR(time_of(machine, options), expected, close * expected) << machine::name(link.level);
+    }
+    link.latency_s = number(fast_s);
+  }
 }
 
 TEST(Breakdown, PartsAddUpToTheTotal) {

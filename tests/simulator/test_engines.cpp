@@ -238,6 +238,13 @@ TEST(FoldedEngine, RefusesRingsWhoseDevicesDiffer) {
   EXPECT_FALSE(folds(machine, ring_options(64, 64, Mask::causal, Placement::contiguous)));
   EXPECT_FALSE(folds(machine, ring_options(64, 64, Mask::causal, Placement::striped)));
   EXPECT_TRUE(folds(machine, ring_options(64, 64, Mask::causal, Placement::zigzag)));
+  // One device with a token more: another class of queries and of keys; with replicated queries of keys alone.
+  for (const Placement placement : {Placement::contiguous, Placement::zigzag, Placement::replicated_queries}) {
+    SimulationOptions uneven = ring_options(64, 64, Mask::none, placement);
+    EXPECT_TRUE(folds(machine, uneven)) << schedule::name(placement);
+    uneven.problem.attention.tokens += 1;
+    EXPECT_FALSE(folds(machine, uneven)) << schedule::name(placement);
+  }
   EXPECT_TRUE(folds(node_machine(), ring_options(60, 64))); // its last node is not full: only steps repeat
 }
 

@@ -136,6 +136,12 @@ TEST(PlanPeriodControl, RanksThatDifferDoNotFold) {
   EXPECT_EQ(changed([](auto &options) { options.speed_spread = 0.01; }), 12);
   EXPECT_EQ(changed([](auto &options) { options.device_speeds.assign(12, 1.0); }), 12);
   EXPECT_EQ(changed([](auto &options) { options.problem.attention.tokens += 1; }), 12);
+  EXPECT_EQ(changed([](auto &options) { options.problem.placement = Placement::replicated_queries; }), 1);
+  EXPECT_EQ(changed([](auto &options) { // queries of all alike, keys not
+              options.problem.placement = Placement::replicated_queries;
+              options.problem.attention.tokens += 1;
+            }),
+            12);
   EXPECT_EQ(changed([](auto &options) { options.problem.attention.mask = Mask::causal; }), 12);
   EXPECT_EQ(changed([](auto &options) { options.problem.hops = schedule::Hops::needed; }), 12);
   EXPECT_EQ(changed([](auto &options) {
