@@ -13,6 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+# The modules lie beside this script, so its folder is put on the path before they are imported (E402).
 import load  # noqa: E402
 import style  # noqa: E402
 

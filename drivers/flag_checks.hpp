@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <charconv>
+#include <cstdint>
 #include <string>
+#include <system_error>
 
 namespace ringscale::drivers {
 
@@ -12,6 +15,15 @@ inline std::string at_least_one(const std::string &text) {
   return digits && text.find_first_not_of('0') != std::string::npos
              ? std::string()
              : "must be an integer of at least 1, not '" + text + "'";
+}
+
+/// The same for a seed. CLI11 alone would take -1 for 2^64 - 1, and cut larger numbers down to that.
+inline std::string seed_number(const std::string &text) {
+  std::uint64_t seed = 0;
+  const char *end = text.data() + text.size();
+  const auto [stopped, error] = std::from_chars(text.data(), end, seed); // takes no sign and no blank
+  return error == std::errc() && stopped == end ? std::string()
+                                                : "must be an integer from 0 to 2^64 - 1, not '" + text + "'";
 }
 
 /// The same for a file or folder to write: an empty name would be taken as none asked for.

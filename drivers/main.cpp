@@ -32,6 +32,20 @@ int report_usage_error(const CLI::App &program, const CLI::ParseError &error) {
   return ringscale::drivers::exit_usage;
 }
 
+/// The first flag of the verb that was given an empty text, as "$UNSET" in a script is: it would be read as a flag not
+/// given. Empty where there is none; flags that stand alone or may have no value are left out.
+std::string empty_flag(const CLI::App &verb) {
+  for (const CLI::Option *option : verb.get_options()) {
+    const bool needs_value = option->get_items_expected_min() > 0;
+    for (const std::string &text : option->results()) {
+      if (needs_value && text.empty()) {
+        return option->get_name();
+      }
+    }
+  }
+  return {};
+}
+
 } // namespace
 
 int main(int argc, char **argv) {
@@ -61,5 +75,11 @@ int main(int argc, char **argv) {
   } catch (const CLI::ParseError &error) {
     return report_usage_error(program, error);
   }
-  return ringscale::drivers::run_guarded(session, program.get_subcommands().front()->get_name());
+  const CLI::App &verb = *program.get_subcommands().front();
+  if (const std::string flag = empty_flag(verb); !flag.empty()) {
+    ringscale::drivers::print_failure("ringscale " + verb.get_name(),
+                                      flag + " is empty; give it a value or leave it out");
+    return ringscale::drivers::exit_usage;
+  }
+  return ringscale::drivers::run_guarded(session, verb.get_name());
 }

@@ -5,6 +5,7 @@
 
 #include <initializer_list>
 
+#include "drivers/list_flags.hpp"
 #include "problem/invalid_input.hpp"
 
 namespace ringscale::drivers {
@@ -47,14 +48,19 @@ void refuse_flags_without_effect(const PatternFlags &flags, const problem::Patte
 void add_pattern_flags(CLI::App &verb, PatternFlags &flags, const std::string &group) {
   problem::DilatedPattern &dilated = flags.values.dilated;
   problem::BlockSparsePattern &sparse = flags.values.block_sparse;
-  const auto add = [&](const std::string &name, auto &value, const std::string &text) {
-    CLI::Option *option = verb.add_option(name, value, text)->group(group);
-    flags.options.emplace_back(name, option);
+  const auto keep = [&](const std::string &name, CLI::Option *option) {
+    flags.options.emplace_back(name, option->group(group));
     return option;
   };
+  const auto add = [&](const std::string &name, auto &value, const std::string &text) {
+    return keep(name, verb.add_option(name, value, text));
+  };
+  const auto add_list = [&](const std::string &name, auto &values, const std::string &text) {
+    keep(name, add_list_option(verb, name, values, text));
+  };
   add("--pattern", flags.kind, "dense, dilated or block_sparse")->capture_default_str();
-  add("--segment-lengths", dilated.segment_lengths, "dilated: tokens of a segment, one a group")->delimiter(',');
-  add("--dilation-rates", dilated.dilation_rates, "dilated: every how many tokens, one a group")->delimiter(',');
+  add_list("--segment-lengths", dilated.segment_lengths, "dilated: tokens of a segment, one a group");
+  add_list("--dilation-rates", dilated.dilation_rates, "dilated: every how many tokens, one a group");
   add("--dilation-convention", flags.dilation_convention, "dilated: split, longnet or longnet_blocked")
       ->capture_default_str();
   add("--block-sparse", flags.block_sparse, "block_sparse: local_window, dilated, hierarchical or adaptive")

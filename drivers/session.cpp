@@ -15,6 +15,7 @@
 
 #include "drivers/failure.hpp"
 #include "drivers/flag_checks.hpp"
+#include "problem/invalid_input.hpp"
 #include "report/provenance.hpp"
 #include "ring/communicator.hpp"
 
@@ -140,6 +141,12 @@ std::string version_line() {
          facts.compiler + ", " + facts.build_type + ")";
 }
 
+void refuse_document_of_dry_run(const Session &session) {
+  if (session.options.dry_run && session.options.json) {
+    throw problem::InvalidInput("--dry-run prints the plan for people and makes no document; leave out --json");
+  }
+}
+
 void add_common_flags(CLI::App &verb, Session &session, const std::vector<CommonFlag> &flags) {
   CommonOptions &options = session.options;
   for (const CommonFlag flag : flags) {
@@ -154,7 +161,9 @@ void add_common_flags(CLI::App &verb, Session &session, const std::vector<Common
       verb.add_option("--output", options.output, "Folder for result files")->check(named);
       break;
     case CommonFlag::seed:
-      verb.add_option("--seed", options.seed, "Seed of synthetic data and random numbers")->capture_default_str();
+      verb.add_option("--seed", options.seed, "Seed of synthetic data and random numbers")
+          ->capture_default_str()
+          ->check(seed_number);
       break;
     case CommonFlag::time_budget:
       verb.add_option("--time-budget", options.time_budget_s,

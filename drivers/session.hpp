@@ -78,6 +78,10 @@ std::string version_line();
 
 void add_common_flags(CLI::App &verb, Session &session, const std::vector<CommonFlag> &flags);
 
+/// Throws InvalidInput for --dry-run with --json in a verb whose plan is lines for people: the one document that --json
+/// promises would be missing.
+void refuse_document_of_dry_run(const Session &session);
+
 /// Each verb adds its subcommand and, when chosen, sets session.action.
 void add_attention_verb(CLI::App &program, Session &session);
 void add_ring_verb(CLI::App &program, Session &session);

@@ -34,6 +34,7 @@ int show_attention(Session &session, const AttentionFlags &flags) {
   if (flags.list) {
     return list_kernels(session);
   }
+  refuse_document_of_dry_run(session);
   AttentionOptions options = resolve(flags, session.options.seed);
   if (session.world_size() > 1) {
     throw problem::InvalidInput("attention runs on one device and was started on " +

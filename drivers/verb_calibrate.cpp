@@ -71,6 +71,7 @@ void print_summary(Session &session, const machine::Machine &machine) {
 }
 
 int run(Session &session, const CalibrateFlags &flags) {
+  refuse_document_of_dry_run(session);
   const std::filesystem::path folder = session.options.output.empty() ? "machines" : session.options.output;
   ring::Communicator &world = session.world();
   const std::string name = flags.name.empty() ? default_machine_name() : flags.name;

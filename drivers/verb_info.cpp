@@ -4,6 +4,8 @@
 #include <array>
 #include <fstream>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include <sys/resource.h>
 
@@ -15,7 +17,7 @@
 #include "problem/attention_problem.hpp"
 #include "report/json.hpp"
 #include "ring/ring_run.hpp"
-#include "schedule/ring_schedule.hpp"
+#include "schedule/choices.hpp"
 #include "sweep/axis.hpp"
 
 namespace ringscale::drivers {
@@ -32,13 +34,16 @@ template <class Values> Json words(const Values &values) {
   return list;
 }
 
+Json words(const std::vector<std::string_view> &choices) { return Json(choices); }
+
 Json choices() {
-  using schedule::Placement;
-  using schedule::Schedule;
   Json object = Json::object();
-  object["schedules"] = words(std::array{Schedule::ring, Schedule::local_only});
-  object["placements"] =
-      words(std::array{Placement::contiguous, Placement::zigzag, Placement::striped, Placement::replicated_queries});
+  object["schedules"] = words(schedule::schedule_choices());
+  object["placements"] = words(schedule::placement_choices());
+  object["movings"] = words(schedule::moving_choices());
+  object["passes"] = words(schedule::pass_choices());
+  object["hops"] = words(schedule::hops_choices());
+  object["message_layouts"] = words(schedule::message_layout_choices());
   object["masks"] = words(std::array{problem::Mask::none, problem::Mask::causal});
   object["dtypes"] = words(problem::all_dtypes);
   object["softmax_rules"] = words(std::array{ring::SoftmaxRule::online, ring::SoftmaxRule::per_chunk});

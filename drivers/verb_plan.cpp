@@ -120,6 +120,7 @@ std::string file_name(const PlanFlags &flags, Question question, const std::stri
 }
 
 int run(Session &session, const PlanFlags &flags) {
+  refuse_document_of_dry_run(session);
   if (!session.is_root()) {
     return exit_valid; // one process plans; further ranks have nothing to add
   }

@@ -261,6 +261,7 @@ int run_multihead(Session &session, const RingFlags &flags, const ring::Multihea
 }
 
 int run(Session &session, RingFlags &flags) {
+  refuse_document_of_dry_run(session);
   resolve(flags, session.world_size(), session.options.seed); // starts MPI: a refusal ends all ranks with one line
   const schedule::TimelineSelection shown = trace_selection(flags);
   if (flags.multihead.chosen()) {

@@ -38,9 +38,7 @@ std::string machine_files(const SimulateFlags &flags) {
 }
 
 int run(Session &session, SimulateFlags &flags) {
-  if (session.options.dry_run && session.options.json) {
-    throw problem::InvalidInput("--dry-run prints the plan for people and makes no document; leave out --json");
-  }
+  refuse_document_of_dry_run(session);
   const machine::Fleet fleet = resolve(flags, session.options.seed);
   std::optional<SimulatorProcesses> processes;
   if (session.world_size() > 1) {

@@ -22,6 +22,12 @@ int run(Session &session, const ValidateFlags &flags) {
   if (flags.measured.measured != flags.published.files.empty()) {
     throw problem::InvalidInput("validate needs one of --published FILE and --measured");
   }
+  if (flags.measured.measured && !flags.published.machines.empty()) {
+    throw problem::InvalidInput(
+        "--machines has no effect with --measured, whose one machine is --machine FILE or a new "
+        "calibration");
+  }
+  refuse_document_of_dry_run(session);
   return flags.measured.measured ? run_measured(session, flags.measured) : run_published(session, flags.published);
 }
 
@@ -33,7 +39,7 @@ void add_validate_verb(CLI::App &program, Session &session) {
       "validate", "The simulator against published tables, and against real rings that it has not seen");
   add_published_flags(*verb, flags->published);
   add_measured_flags(*verb, flags->measured);
-  add_common_flags(*verb, session, {CommonFlag::json, CommonFlag::dry_run, CommonFlag::output, CommonFlag::seed});
+  add_common_flags(*verb, session, {CommonFlag::json, CommonFlag::dry_run, CommonFlag::output});
   verb->callback([flags, &session] { session.action = [flags, &session] { return run(session, *flags); }; });
 }
 

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "drivers/flag_checks.hpp"
+#include "drivers/list_flags.hpp"
 #include "memory/limits.hpp"
 #include "problem/invalid_input.hpp"
 
@@ -107,7 +109,8 @@ void add_plan_flags(CLI::App &verb, PlanFlags &flags) {
   verb.add_option("--hours", flags.hours, "Most hours, with --tokens alone: the fewest devices that are as fast");
   verb.add_option("--batch", flags.batch, "Batch entries of all rings together")->capture_default_str();
   verb.add_option("--query-heads", flags.query_heads, "Query heads")->capture_default_str();
-  verb.add_option("--kv-heads", flags.kv_heads, "Key/value heads; default: as many as query heads");
+  verb.add_option("--kv-heads", flags.kv_heads, "Key/value heads; default: as many as query heads")
+      ->check(at_least_one);
   verb.add_option("--head-dim", flags.head_dim, "Width of a head")->capture_default_str();
   verb.add_option("--mask", flags.mask, "none or causal")->capture_default_str();
   verb.add_option("--pass", flags.pass, "forward, backward, or both: memory of the larger, time of the two")
@@ -136,7 +139,7 @@ void add_plan_flags(CLI::App &verb, PlanFlags &flags) {
       ->capture_default_str();
   verb.add_option("--calculator", flags.calculator,
                   "A sizing function of the documents, as printed and corrected; all: their own calls");
-  verb.add_option("--arguments", flags.arguments, "Of the calculator: name=value,name=value")->delimiter(',');
+  add_list_option(verb, "--arguments", flags.arguments, "Of the calculator: name=value,name=value");
 }
 
 void note_given_flags(const CLI::App &verb, PlanFlags &flags) {
@@ -189,6 +192,10 @@ sizing::Workload workload_of(const PlanFlags &flags, const machine::Machine &mac
   }
   workload.reserve_bytes =
       flags.reserve_bytes.empty() ? 0 : memory::parse_bytes("--reserve-bytes", flags.reserve_bytes);
+  if (flags.ranks_on_node > 0 && machine.core_sharing.cores == 0) {
+    throw InvalidInput("--ranks-on-node has no effect: " + machine.name +
+                       " does not say what ranks that share cores take (core_sharing, which calibrate measures)");
+  }
   workload.dtype = flags.dtype;
   workload.ranks_on_node = flags.ranks_on_node;
   workload.most_steps = flags.most_steps;

@@ -79,9 +79,11 @@ std::string outcome_text(const ring::CheckpointReport &report) {
   constexpr double mebibyte = 1024.0 * 1024.0;
   std::string text =
       report.resumed_from_step ? "went on from step " + std::to_string(*report.resumed_from_step) + "; " : "";
-  text += std::to_string(report.write_samples_s.size()) + " checkpoints written";
-  if (!report.write_samples_s.empty()) {
-    text += with_digits(", the last of %.2f MiB", static_cast<double>(report.bytes.back()) / mebibyte) +
+  const std::size_t written = report.write_samples_s.size();
+  text += std::to_string(written) + (written == 1 ? " checkpoint written" : " checkpoints written");
+  if (written > 0) {
+    text += with_digits(written == 1 ? ", of %.2f MiB" : ", the last of %.2f MiB",
+                        static_cast<double>(report.bytes.back()) / mebibyte) +
             with_digits(", in %.6f s (median)", statistics::median(report.write_samples_s)) + ", every " +
             std::to_string(report.every_steps) + " steps";
   }

@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "drivers/flag_checks.hpp"
+#include "drivers/list_flags.hpp"
 #include "problem/invalid_input.hpp"
 
 namespace ringscale::drivers {
@@ -56,8 +57,7 @@ void add_schedule_flags(CLI::App &verb, RingFlags &flags) {
   verb.add_option("--placement", flags.placement, "contiguous, zigzag, striped or replicated_queries")
       ->capture_default_str()
       ->group(group);
-  verb.add_option("--chunk-weights", flags.chunk_weights, "Chunks in proportion to these speeds, one a ring rank")
-      ->delimiter(',')
+  add_list_option(verb, "--chunk-weights", flags.chunk_weights, "Chunks in proportion to these speeds, one a ring rank")
       ->group(group);
   verb.add_option("--moving", flags.moving, "What travels: key_value or query")->capture_default_str()->group(group);
   verb.add_option("--hops", flags.hops, "all, or needed: blocks stop where nobody further admits them")
@@ -174,6 +174,10 @@ void require_effect(const RingFlags &flags) {
   }
   if (options.gathering != ring::RingOptions().gathering && !options.collective) {
     throw problem::InvalidInput("--gathering has no effect without --collective");
+  }
+  if (flags.no_messages_only && flags.multihead.chosen()) {
+    throw problem::InvalidInput("--no-messages-only has no effect on --layer multihead, whose messages are never timed "
+                                "alone");
   }
   if (options.softmax != ring::SoftmaxRule::online && !options.verify) {
     throw problem::InvalidInput("--softmax per_chunk is wrong on purpose, which only the comparison shows; leave out "

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "drivers/flag_checks.hpp"
+#include "drivers/list_flags.hpp"
 #include "drivers/simulate/machine_flags.hpp"
 #include "problem/invalid_input.hpp"
 #include "simulator/chunk_balance.hpp"
@@ -162,11 +163,9 @@ void add_simulate_flags(CLI::App &verb, SimulateFlags &flags) {
   verb.add_option("--message-layout", flags.message_layout,
                   "stored_packed, separate (keys and values each) or copied (before every hop)")
       ->capture_default_str();
-  verb.add_option("--chunk-weights", flags.chunk_weights, "Tokens of devices in proportion, one number a device")
-      ->delimiter(',');
-  verb.add_option("--device-speeds", options.device_speeds,
-                  "Speeds of devices relative to the machine's, one number a device")
-      ->delimiter(',');
+  add_list_option(verb, "--chunk-weights", flags.chunk_weights, "Tokens of devices in proportion, one number a device");
+  add_list_option(verb, "--device-speeds", options.device_speeds,
+                  "Speeds of devices relative to the machine's, one number a device");
   verb.add_flag("--balance-chunks", flags.balance_chunks, "Tokens of devices in proportion to their types' speeds");
   add_pattern_flags(verb, flags.pattern, "Pattern");
   verb.add_option("--dtype", options.dtype, "Element type of a published machine; default: its first");

@@ -3,9 +3,9 @@
 
 #include <CLI/CLI.hpp>
 
-#include <algorithm>
 #include <utility>
 
+#include "drivers/list_flags.hpp"
 #include "problem/invalid_input.hpp"
 #include "report/machine_document.hpp"
 
@@ -36,11 +36,8 @@ std::pair<std::string, std::int64_t> split_count(const std::string &text) {
 std::vector<std::string> machine_entries(const std::vector<std::string> &texts) {
   std::vector<std::string> entries;
   for (const std::string &text : texts) {
-    for (std::size_t begin = 0; begin <= text.size();) {
-      const std::size_t end = std::min(text.find(',', begin), text.size());
-      entries.push_back(text.substr(begin, end - begin));
-      begin = end + 1;
-    }
+    const std::vector<std::string> of_text = entries_of(text);
+    entries.insert(entries.end(), of_text.begin(), of_text.end());
   }
   return entries;
 }

@@ -27,8 +27,17 @@ constexpr std::array<std::pair<std::string_view, std::int64_t>, 9> units{{{"B", 
 
 bool is_digit(char letter) { return letter >= '0' && letter <= '9'; }
 
-[[noreturn]] void refuse_bytes(std::string_view setting, std::string_view text, const char *why) {
+[[noreturn]] void refuse_bytes(std::string_view setting, std::string_view text, const std::string &why) {
   throw InvalidInput(std::string(setting) + " is '" + std::string(text) + "'; " + why);
+}
+
+/// What a size looks like, with every unit there is: letter case matters, and MB is not MiB.
+std::string right_form() {
+  std::string words;
+  for (const auto &[word, bytes] : units) {
+    words += (words.empty() ? "" : ", ") + std::string(word);
+  }
+  return "it must be a number of bytes such as 4096, 512MiB or 1.5GB, its unit none or one of " + words;
 }
 
 void require_count(std::int64_t value, std::string_view what) {
@@ -44,7 +53,6 @@ std::string too_large(std::string_view what, const std::string &size, const std:
 } // namespace
 
 std::int64_t parse_bytes(std::string_view setting, std::string_view text) {
-  constexpr const char *form = "it must be a number of bytes such as 4096, 512MiB or 1.5GB";
   constexpr const char *too_many = "it must be less than 2^63 bytes";
   // All digits as one integer, and the power of ten that the point divides it by: doubles would round large sizes.
   std::size_t place = 0;
@@ -69,12 +77,12 @@ std::int64_t parse_bytes(std::string_view setting, std::string_view text) {
     }
   }
   if (!has_digit) {
-    refuse_bytes(setting, text, form);
+    refuse_bytes(setting, text, right_form());
   }
   const std::string_view suffix = text.substr(place);
   const auto *unit = std::find_if(units.begin(), units.end(), [&](const auto &known) { return known.first == suffix; });
   if (unit == units.end() && !suffix.empty()) {
-    refuse_bytes(setting, text, form);
+    refuse_bytes(setting, text, right_form());
   }
   const std::int64_t unit_bytes = suffix.empty() ? 1 : unit->second;
   const std::int64_t whole = digits / divisor;

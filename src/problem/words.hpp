@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "problem/invalid_input.hpp"
 
@@ -16,6 +17,15 @@ template <class Table, class Value> std::string_view word_of(const Table &table,
     }
   }
   throw InvalidInput("value without a word");
+}
+
+/// The words of a table of {word, value} pairs, in its order.
+template <class Table> std::vector<std::string_view> words_of(const Table &table) {
+  std::vector<std::string_view> words;
+  for (const auto &[word, value] : table) {
+    words.push_back(word);
+  }
+  return words;
 }
 
 /// The value of `word` in a table of {word, value} pairs; InvalidInput lists the words allowed for `field`.

@@ -5,7 +5,6 @@
 #include <cmath>
 
 #include "kernels/attention_backward.hpp"
-#include "problem/invalid_input.hpp"
 #include "ring/rank_data.hpp"
 #include "ring/row_views.hpp"
 #include "ring/slice.hpp"
@@ -14,29 +13,20 @@ namespace ringscale::ring {
 
 using problem::TokenSet;
 
-BackwardTileBench::BackwardTileBench(const TileSetting &setting) : setting_(setting) {
-  if (setting.query_tokens < 1 || setting.key_tokens < 1) {
-    throw problem::InvalidInput("a tile needs at least one query and one key token");
-  }
-  attention_.batch = setting.batch;
-  attention_.tokens = std::max(setting.query_tokens, setting.key_tokens);
-  attention_.query_heads = setting.query_heads;
-  attention_.kv_heads = setting.kv_heads;
-  attention_.head_dim = setting.head_dim;
-  attention_.mask = setting.mask;
-  problem::validate(attention_);
+BackwardTileBench::BackwardTileBench(const TileSetting &setting)
+    : setting_(setting), attention_(attention_of(setting)) {
   shape_ = backward_slice(attention_, setting.query_tokens, setting.key_tokens, space_.concurrency());
   const std::int64_t rows = setting.batch * setting.query_tokens * setting.query_heads;
   const std::int64_t keys = setting.batch * setting.key_tokens * setting.kv_heads;
-  query_ = touched("query", rows * setting.head_dim);
-  output_gradient_ = touched("output_gradient", rows * setting.head_dim);
-  query_gradient_ = touched("query_gradient", rows * setting.head_dim);
-  log_sum_exp_ = touched("log_sum_exp", rows);
-  output_dot_ = touched("output_dot", rows);
-  key_ = touched("key", keys * setting.head_dim);
-  value_ = touched("value", keys * setting.head_dim);
-  key_gradient_ = touched("key_gradient", keys * setting.head_dim);
-  value_gradient_ = touched("value_gradient", keys * setting.head_dim);
+  query_ = touched("ringscale::backward_tile::query", rows * setting.head_dim);
+  output_gradient_ = touched("ringscale::backward_tile::output_gradient", rows * setting.head_dim);
+  query_gradient_ = touched("ringscale::backward_tile::query_gradient", rows * setting.head_dim);
+  log_sum_exp_ = touched("ringscale::backward_tile::log_sum_exp", rows);
+  output_dot_ = touched("ringscale::backward_tile::output_dot", rows);
+  key_ = touched("ringscale::backward_tile::key", keys * setting.head_dim);
+  value_ = touched("ringscale::backward_tile::value", keys * setting.head_dim);
+  key_gradient_ = touched("ringscale::backward_tile::key_gradient", keys * setting.head_dim);
+  value_gradient_ = touched("ringscale::backward_tile::value_gradient", keys * setting.head_dim);
   const TokenSet queries{{0, setting.query_tokens, 1}, {}};
   const TokenSet key_tokens{{0, setting.key_tokens, 1}, {}};
   constexpr std::uint64_t seed = 1;
@@ -55,12 +45,8 @@ BackwardTileBench::BackwardTileBench(const TileSetting &setting) : setting_(sett
   block.key = rows_of_one_entry<kernels::ConstTensor4>(static_cast<const float *>(key_.data()), setting.key_tokens,
                                                        setting.kv_heads, attention_);
   block.value = block.key;
-  workspace_ = touched("workspace", kernels::attention_backward_workspace_elements(space_, block));
-}
-
-/// All pages touched once, so that no measurement pays for the system's first-touch zeroing.
-BackwardTileBench::Floats BackwardTileBench::touched(const char *label, std::int64_t elements) const {
-  return {std::string("ringscale::backward_tile::") + label, static_cast<std::size_t>(elements)};
+  workspace_ =
+      touched("ringscale::backward_tile::workspace", kernels::attention_backward_workspace_elements(space_, block));
 }
 
 void BackwardTileBench::compute_slice(std::int64_t entry, const Slice &slice) const {

@@ -7,6 +7,7 @@
 #include "problem/attention_problem.hpp"
 #include "ring/measurements.hpp"
 #include "ring/slice.hpp"
+#include "ring/tile_buffers.hpp"
 
 namespace ringscale::ring {
 
@@ -21,16 +22,14 @@ public:
   void compute() const;
 
 private:
-  using Floats = Kokkos::View<float *, kernels::MemorySpace>;
-  Floats touched(const char *label, std::int64_t elements) const;
   void compute_slice(std::int64_t entry, const Slice &slice) const;
 
   TileSetting setting_;
   problem::AttentionProblem attention_;
   kernels::ExecutionSpace space_;
   SliceShape shape_;
-  Floats query_, key_, value_, output_gradient_, log_sum_exp_, output_dot_;
-  Floats query_gradient_, key_gradient_, value_gradient_, workspace_;
+  TileFloats query_, key_, value_, output_gradient_, log_sum_exp_, output_dot_;
+  TileFloats query_gradient_, key_gradient_, value_gradient_, workspace_;
 };
 
 } // namespace ringscale::ring

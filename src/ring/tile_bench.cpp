@@ -6,7 +6,6 @@
 #include "kernels/attention_materialised.hpp"
 #include "kernels/merge.hpp"
 #include "kernels/packed_key_value.hpp"
-#include "problem/invalid_input.hpp"
 #include "ring/rank_data.hpp"
 #include "ring/slice.hpp"
 
@@ -18,24 +17,9 @@ namespace {
 
 std::size_t extent(std::int64_t value) { return static_cast<std::size_t>(value); }
 
-/// All pages touched once, so that no measurement pays for the system's first-touch zeroing.
-Kokkos::View<float *, kernels::MemorySpace> touched(const char *label, std::int64_t elements) {
-  return {label, extent(elements)};
-}
-
 } // namespace
 
-TileBench::TileBench(const TileSetting &setting) : setting_(setting) {
-  if (setting.query_tokens < 1 || setting.key_tokens < 1) {
-    throw problem::InvalidInput("a tile needs at least one query and one key token");
-  }
-  attention_.batch = setting.batch;
-  attention_.tokens = std::max(setting.query_tokens, setting.key_tokens);
-  attention_.query_heads = setting.query_heads;
-  attention_.kv_heads = setting.kv_heads;
-  attention_.head_dim = setting.head_dim;
-  attention_.mask = setting.mask;
-  problem::validate(attention_);
+TileBench::TileBench(const TileSetting &setting) : setting_(setting), attention_(attention_of(setting)) {
   const std::int64_t rows = setting.batch * setting.query_tokens * setting.query_heads;
   const std::int64_t keys = setting.batch * setting.key_tokens * setting.kv_heads;
   query_ = touched("ringscale::tile::query", rows * setting.head_dim);
@@ -59,11 +43,11 @@ TileBench::TileBench(const TileSetting &setting) : setting_(setting) {
   pack();
 }
 
-kernels::Tensor4 TileBench::tensor4(const Floats &data, std::int64_t tokens, std::int64_t heads) const {
+kernels::Tensor4 TileBench::tensor4(const TileFloats &data, std::int64_t tokens, std::int64_t heads) const {
   return {data.data(), extent(setting_.batch), extent(tokens), extent(heads), extent(setting_.head_dim)};
 }
 
-kernels::Tensor3 TileBench::tensor3(const Floats &data) const {
+kernels::Tensor3 TileBench::tensor3(const TileFloats &data) const {
   return {data.data(), extent(setting_.batch), extent(setting_.query_tokens), extent(setting_.query_heads)};
 }
 

@@ -8,6 +8,7 @@
 #include "kernels/attention_block.hpp"
 #include "ring/measurements.hpp"
 #include "ring/slice.hpp"
+#include "ring/tile_buffers.hpp"
 
 namespace ringscale::ring {
 
@@ -23,15 +24,14 @@ public:
   void compute_in_slices(const std::function<void()> &between) const;
 
 private:
-  using Floats = Kokkos::View<float *, kernels::MemorySpace>;
   void compute_slice(const Slice &slice) const;
-  kernels::Tensor4 tensor4(const Floats &data, std::int64_t tokens, std::int64_t heads) const;
-  kernels::Tensor3 tensor3(const Floats &data) const;
+  kernels::Tensor4 tensor4(const TileFloats &data, std::int64_t tokens, std::int64_t heads) const;
+  kernels::Tensor3 tensor3(const TileFloats &data) const;
 
   TileSetting setting_;
   problem::AttentionProblem attention_;
   kernels::ExecutionSpace space_;
-  Floats query_, key_, value_, packed_, output_, lse_, other_output_, other_lse_, scores_;
+  TileFloats query_, key_, value_, packed_, output_, lse_, other_output_, other_lse_, scores_;
 };
 
 } // namespace ringscale::ring

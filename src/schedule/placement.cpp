@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "problem/words.hpp"
+#include "schedule/choices.hpp"
 
 namespace ringscale::schedule {
 
@@ -98,6 +99,7 @@ void require_ring(std::int64_t tokens, std::int64_t ring_size, std::int64_t rank
 } // namespace
 
 std::string_view name(Placement placement) { return problem::word_of(placement_words, placement); }
+std::vector<std::string_view> placement_choices() { return problem::words_of(placement_words); }
 Placement parse_placement(std::string_view word) { return problem::parse_word("placement", placement_words, word); }
 
 ChunkShape weighted_chunks(const std::vector<double> &weights, std::int64_t granule_tokens) {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "problem/words.hpp"
+#include "schedule/choices.hpp"
 
 namespace ringscale::schedule {
 
@@ -66,6 +67,11 @@ std::string_view name(Moving moving) { return problem::word_of(moving_words, mov
 std::string_view name(Pass pass) { return problem::word_of(pass_words, pass); }
 std::string_view name(Hops hops) { return problem::word_of(hops_words, hops); }
 std::string_view name(MessageLayout layout) { return problem::word_of(layout_words, layout); }
+std::vector<std::string_view> schedule_choices() { return problem::words_of(schedule_words); }
+std::vector<std::string_view> moving_choices() { return problem::words_of(moving_words); }
+std::vector<std::string_view> pass_choices() { return problem::words_of(pass_words); }
+std::vector<std::string_view> hops_choices() { return problem::words_of(hops_words); }
+std::vector<std::string_view> message_layout_choices() { return problem::words_of(layout_words); }
 Schedule parse_schedule(std::string_view word) { return problem::parse_word("schedule", schedule_words, word); }
 Moving parse_moving(std::string_view word) { return problem::parse_word("moving", moving_words, word); }
 Pass parse_pass(std::string_view word) { return problem::parse_word("pass", pass_words, word); }

@@ -25,7 +25,13 @@ class Documents(CommandLineTest):
     def test_info(self):
         document = self.document(["info"])
         self.assertEqual(document["schema"], "ringscale.info")
-        self.assertIn("zigzag", document["choices"]["placements"])
+        choices = document["choices"]
+        simulate = ["simulate", "--machine", machine(), "--ring-size", "8", "--chunk-tokens", "64"]
+        for flag, listed in [("schedule", "schedules"), ("placement", "placements"), ("moving", "movings"), ("pass", "passes"),
+                             ("hops", "hops"), ("message-layout", "message_layouts"), ("mask", "masks")]:
+            with self.subTest(flag):
+                refused = run([*simulate, f"--{flag}", "spiral"]).stderr
+                self.assertEqual(choices[listed], refused.split("one of: ")[1].strip().split(", "))
 
     def test_ring(self):
         for ranks in [None, 1, 3]:

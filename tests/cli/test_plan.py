@@ -63,7 +63,7 @@ REFUSED_CALCULATIONS = [
     ("a word for a number", ["--calculator", "ring_gpus_needed", "--arguments", "seq_len=many"], ["seq_len", "many"]),
     ("no machine", ["--devices", "8"], ["--machine"]),
     ("heads that do not divide", ["--machine", MACHINE, "--devices", "8", "--kv-heads", "3"], ["query_heads", "kv_heads"]),
-    ("negative kv heads", ["--machine", MACHINE, "--devices", "8", "--kv-heads", "-1"], ["kv_heads", "-1"]),
+    ("negative kv heads", ["--machine", MACHINE, "--devices", "8", "--kv-heads", "-1"], ["--kv-heads", "at least 1", "-1"]),
     ("a machine that is not there", ["--devices", "8", "--machine", "none.json"], ["none.json"]),
 ]
 

@@ -43,6 +43,14 @@ inline machine::Machine simple_machine(double pair_s, double latency_s, double b
   return machine;
 }
 
+/// Puts nodes of `devices` below the links there are; their link is the innermost one until the caller changes it.
+inline machine::Link &add_nodes(machine::Machine &machine, std::int64_t devices) {
+  machine::Link inside = machine.links.front();
+  inside.level = machine::Level::node;
+  inside.group_devices = devices;
+  return *machine.links.insert(machine.links.begin(), inside);
+}
+
 /// Ring of `ring_size` devices with `chunk` tokens each, one head of width 64.
 inline simulator::SimulationOptions ring_options(std::int64_t ring_size, std::int64_t chunk,
                                                  problem::Mask mask = problem::Mask::none,

@@ -4,22 +4,23 @@
 #include <cmath>
 
 #include "simulator/simulation.hpp"
-#include "tests/simulator/example_machines.hpp"
+#include "tests/simulator/closed_form_machines.hpp"
 
 namespace ringscale::simulator {
 namespace {
 
 using problem::Mask;
 using schedule::Placement;
+using simulator_tests::block_bytes;
+using simulator_tests::chunk;
+using simulator_tests::close;
+using simulator_tests::free_network;
+using simulator_tests::node_machine;
 using simulator_tests::number;
+using simulator_tests::pair_s;
 using simulator_tests::ring_options;
 using simulator_tests::simple_machine;
-
-constexpr double pair_s = 1e-9;
-constexpr std::int64_t chunk = 256;
-constexpr double tile_s = pair_s * chunk * chunk;
-constexpr double block_bytes = 2.0 * chunk * 64 * 4 + 64; // keys and values of one head of width 64, and a header
-constexpr double close = 1e-9;                            // rounding to ticks of 2^-40 of a step, over the steps
+using simulator_tests::tile_s;
 
 double time_of(const machine::Machine &machine, const SimulationOptions &options) {
   return simulate(machine, options).time_s;
@@ -34,8 +35,7 @@ TEST(ClosedForm, AFreeNetworkTakesPTiles) {
   // Latency 0, bandwidth without limit: hop = 0, so T[s+1] = T[s] + tile, and T = P tile.
   for (const std::int64_t ring_size : {2, 3, 8, 100}) {
     const double expected = static_cast<double>(ring_size) * tile_s;
-    EXPECT_NEAR(time_of(simple_machine(pair_s, 0.0, 1e300), ring_options(ring_size, chunk)), expected,
-                close * expected);
+    EXPECT_NEAR(time_of(free_network(pair_s), ring_options(ring_size, chunk)), expected, close * expected);
   }
 }
 
@@ -80,7 +80,7 @@ TEST(ClosedForm, HalfHiddenAddsHalfTheShorterOne) {
 
 TEST(ClosedForm, MergeAndFixedTermsAreAddedToEveryStep) {
   // Not fused: every step but the first merges chunk rows of head_dim + 1 elements. T = P (tile + fixed) + (P-1) merge.
-  machine::Machine machine = simple_machine(pair_s, 0.0, 1e300);
+  machine::Machine machine = free_network(pair_s);
   machine.merge.fused = false;
   machine.merge.fixed_s = number(2e-6);
   machine.merge.per_element_s = number(1e-10);
@@ -100,7 +100,7 @@ TEST(ClosedForm, NaiveCausalContiguousEfficiencyIsPOverTwoPMinusOne) {
   const double c = 4096;
   for (const std::int64_t ring_size : {2, 4, 8, 256}) {
     const auto ranks = static_cast<double>(ring_size);
-    const Simulation result = simulate(simple_machine(pair_s, 0.0, 1e300), ring_options(ring_size, 4096, Mask::causal));
+    const Simulation result = simulate(free_network(pair_s), ring_options(ring_size, 4096, Mask::causal));
     const double longest = c * c * (ranks - 1.0) + c * (c + 1.0) / 2.0;
     const double average = c * (ranks * c + 1.0) / 2.0;
     EXPECT_NEAR(result.time_s, pair_s * longest, close * pair_s * longest);
@@ -114,7 +114,7 @@ TEST(ClosedForm, ZigzagAndStripedBalanceTheCausalMask) {
   const double h = 2048;
   const double ranks = 8;
   const double zigzag = 2.0 * h * (h + 1.0) / 2.0 + h * h + (ranks - 1.0) * 2.0 * h * h;
-  const machine::Machine machine = simple_machine(pair_s, 0.0, 1e300);
+  const machine::Machine machine = free_network(pair_s);
   EXPECT_NEAR(time_of(machine, ring_options(8, 4096, Mask::causal, Placement::zigzag)), pair_s * zigzag,
               close * pair_s * zigzag);
   // Striped: the last rank always meets triangles with their diagonal, c (c + 1) / 2 pairs in each of P steps.
@@ -125,7 +125,7 @@ TEST(ClosedForm, ZigzagAndStripedBalanceTheCausalMask) {
 
 TEST(ClosedForm, ReplicatedQueriesGiveNoSpeedUp) {
   // Every rank computes all T^2 pairs: P steps of T x T / P pairs. T does not fall with P.
-  const machine::Machine machine = simple_machine(pair_s, 0.0, 1e300);
+  const machine::Machine machine = free_network(pair_s);
   const double expected = pair_s * 4096.0 * 4096.0;
   for (const std::int64_t ring_size : {1, 4, 16}) {
     EXPECT_NEAR(time_of(machine, ring_options(ring_size, 4096 / ring_size, Mask::none, Placement::replicated_queries)),
@@ -145,14 +145,14 @@ TEST(ClosedForm, OneSlowDeviceSetsThePaceOfTheRing) {
   // Speeds are random; without jitter and with a free network the slowest device alone decides: T = P tile x factor.
   SimulationOptions options = ring_options(200, chunk);
   options.speed_spread = 0.1;
-  const Simulation result = simulate(simple_machine(pair_s, 0.0, 1e300), options);
+  const Simulation result = simulate(free_network(pair_s), options);
   EXPECT_NEAR(result.time_s, result.slowest.compute_s, close * result.time_s);
   EXPECT_GT(result.time_s, 1.15 * 200 * tile_s);
 }
 
 TEST(ClosedForm, SharedCoresMultiplyComputeTime) {
   // Four ranks on two cores, all busy: compute takes 4 / 2 as long.
-  machine::Machine machine = simple_machine(pair_s, 0.0, 1e300);
+  machine::Machine machine = free_network(pair_s);
   machine.core_sharing.cores = 2;
   machine.core_sharing.neighbour_factor = number(1.0);
   machine.core_sharing.idle_share = number(0.0);
@@ -168,6 +168,28 @@ TEST(ClosedForm, SharedCoresMultiplyComputeTime) {
   const double diagonal = c * (c + 1.0) / 2.0;
   const double expected = pair_s * (2.0 * diagonal + 1.5 * c * c + c * c + c * c);
   EXPECT_NEAR(time_of(machine, options), expected, 1e-6 * expected);
+}
+
+TEST(ClosedForm, TheSlowestLevelOfLinksSetsThePace) {
+  // Nodes of 4, racks of 8, a fabric; one level takes h > tile, the others less than a tile. The device behind a hop of
+  // that level starts step s at s h, and nobody later. T = (P - 1) h + tile, in either engine.
+  const double fast_s = 0.1 * tile_s;
+  const double slow_s = 3.0 * tile_s;
+  machine::Machine machine = node_machine(pair_s, 4, fast_s, fast_s);
+  machine::Link rack = machine.links.front();
+  rack.level = machine::Level::rack;
+  rack.group_devices = 8;
+  machine.links.insert(machine.links.begin() + 1, rack);
+  for (machine::Link &link : machine.links) {
+    link.latency_s = number(slow_s);
+    for (const Engine engine : {Engine::plain, Engine::plan}) {
+      SimulationOptions options = ring_options(32, chunk);
+      options.engine = engine;
+      const double expected = 31 * slow_s + tile_s;
+      EXPECT_NEAR(time_of(machine, options), expected, close * expected) << machine::name(link.level);
+    }
+    link.latency_s = number(fast_s);
+  }
 }
 
 TEST(Breakdown, PartsAddUpToTheTotal) {

@@ -8,12 +8,15 @@
 #include "simulator/ring_costs.hpp"
 #include "tests/simulator/draw.hpp"
 #include "tests/simulator/example_machines.hpp"
+#include "tests/simulator/random_links.hpp"
 
 namespace ringscale::simulator {
 namespace {
 
 using problem::Mask;
 using schedule::Placement;
+using simulator_tests::add_nodes;
+using simulator_tests::add_random_levels;
 using simulator_tests::Draw;
 using simulator_tests::number;
 using simulator_tests::ring_options;
@@ -22,11 +25,7 @@ using simulator_tests::simple_machine;
 /// Nodes of eight with a fast link inside and a slow one between.
 machine::Machine node_machine() {
   machine::Machine machine = simple_machine(1e-9, 1e-6, 2e8);
-  machine::Link inside = machine.links[0];
-  inside.level = machine::Level::node;
-  inside.group_devices = 8;
-  inside.bandwidth_bytes_per_s = number(2e9);
-  machine.links.insert(machine.links.begin(), inside);
+  add_nodes(machine, 8).bandwidth_bytes_per_s = number(2e9);
   return machine;
 }
 
@@ -38,16 +37,7 @@ machine::Machine random_machine(Draw &draw) {
   machine.merge.fused = draw.coin();
   machine.merge.fixed_s = number(draw.between(0.0, 1e-6));
   machine.links[0].sharing = number(draw.coin() ? 0.0 : draw.between(0.0, 0.5));
-  const machine::Level levels[] = {machine::Level::node, machine::Level::rack};
-  std::int64_t group = 1;
-  for (std::int64_t level = 0; level < draw.below(3); ++level) {
-    machine::Link inside = machine.links.back();
-    inside.level = levels[level];
-    group *= 2 + draw.below(7);
-    inside.group_devices = group;
-    inside.bandwidth_bytes_per_s.value *= draw.between(0.5, 20.0);
-    machine.links.insert(machine.links.end() - 1, inside);
-  }
+  add_random_levels(machine, draw, 8, 0.5);
   return machine;
 }
 
@@ -248,6 +238,13 @@ TEST(FoldedEngine, RefusesRingsWhoseDevicesDiffer) {
   EXPECT_FALSE(folds(machine, ring_options(64, 64, Mask::causal, Placement::contiguous)));
   EXPECT_FALSE(folds(machine, ring_options(64, 64, Mask::causal, Placement::striped)));
   EXPECT_TRUE(folds(machine, ring_options(64, 64, Mask::causal, Placement::zigzag)));
+  // One device with a token more: another class of queries and of keys; with replicated queries of keys alone.
+  for (const Placement placement : {Placement::contiguous, Placement::zigzag, Placement::replicated_queries}) {
+    SimulationOptions uneven = ring_options(64, 64, Mask::none, placement);
+    EXPECT_TRUE(folds(machine, uneven)) << schedule::name(placement);
+    uneven.problem.attention.tokens += 1;
+    EXPECT_FALSE(folds(machine, uneven)) << schedule::name(placement);
+  }
   EXPECT_TRUE(folds(node_machine(), ring_options(60, 64))); // its last node is not full: only steps repeat
 }
 

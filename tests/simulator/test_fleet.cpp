@@ -12,8 +12,8 @@
 #include "simulator/plan_costs.hpp"
 #include "simulator/simulation.hpp"
 #include "tests/report/expect_invalid.hpp"
+#include "tests/simulator/closed_form_machines.hpp"
 #include "tests/simulator/draw.hpp"
-#include "tests/simulator/example_machines.hpp"
 
 namespace ringscale::simulator {
 namespace {
@@ -23,28 +23,16 @@ using machine::Fleet;
 using problem::Mask;
 using schedule::Placement;
 using schedule::Schedule;
+using simulator_tests::chunk;
+using simulator_tests::close;
 using simulator_tests::Draw;
+using simulator_tests::free_network;
+using simulator_tests::node_machine;
 using simulator_tests::number;
+using simulator_tests::pair_s;
 using simulator_tests::ring_options;
 using simulator_tests::simple_machine;
-
-constexpr double pair_s = 1e-9;
-constexpr std::int64_t chunk = 256;
-constexpr double tile_s = pair_s * chunk * chunk;
-constexpr double close = 1e-9;
-
-machine::Machine free_network(double seconds_a_pair) { return simple_machine(seconds_a_pair, 0.0, 1e300); }
-
-/// A node of `devices` with a hop of inside_s, and outside_s between nodes.
-machine::Machine node_machine(std::int64_t devices, double inside_s, double outside_s) {
-  machine::Machine machine = simple_machine(1e-15, outside_s, 1e300);
-  machine::Link inside = machine.links[0];
-  inside.level = machine::Level::node;
-  inside.group_devices = devices;
-  inside.latency_s = number(inside_s);
-  machine.links.insert(machine.links.begin(), inside);
-  return machine;
-}
+using simulator_tests::tile_s;
 
 TEST(Fleet, TwoGroupsOfOneTypeAreOneGroup) {
   machine::Machine machine = simple_machine(pair_s, 3e-6, 1e9);
@@ -95,12 +83,12 @@ TEST(Fleet, UnlikeNeighboursUseTheSlowerOfBothFarthestLinks) {
   // Four devices of a node each. Hops inside are short; the two hops between the types take max(a, b), and everybody
   // waits for them: T = (P - 1) max(a, b) + tile.
   for (const auto &[a_s, b_s] : {std::pair{5e-5, 2e-5}, std::pair{1e-5, 9e-5}}) {
-    const Fleet fleet({{node_machine(4, 1e-6, a_s), 4}, {node_machine(4, 2e-6, b_s), 4}});
+    const Fleet fleet({{node_machine(1e-15, 4, 1e-6, a_s), 4}, {node_machine(1e-15, 4, 2e-6, b_s), 4}});
     const double expected = 7 * std::max(a_s, b_s);
     EXPECT_NEAR(simulate(fleet, ring_options(8, chunk)).time_s, expected, 1e-4 * expected);
   }
   // Ranks of a type count their nodes from their own first rank: 4..7 are a node although 4 / 4 == 1 is not 0.
-  const Fleet shifted({{node_machine(4, 1e-6, 1e-5), 3}, {node_machine(4, 2e-6, 1e-5), 4}});
+  const Fleet shifted({{node_machine(1e-15, 4, 1e-6, 1e-5), 3}, {node_machine(1e-15, 4, 2e-6, 1e-5), 4}});
   SimulationOptions options = ring_options(7, chunk);
   const PlanCosts costs(shifted, options);
   EXPECT_NEAR(costs.message_s({3, 4, 3}), 2e-6, 1e-12);

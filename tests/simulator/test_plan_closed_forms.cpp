@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "simulator/simulation.hpp"
-#include "tests/simulator/example_machines.hpp"
+#include "tests/simulator/closed_form_machines.hpp"
 
 namespace ringscale::simulator {
 namespace {
@@ -17,15 +17,16 @@ using schedule::MessageLayout;
 using schedule::Moving;
 using schedule::Pass;
 using schedule::Schedule;
+using simulator_tests::block_bytes;
+using simulator_tests::chunk;
+using simulator_tests::close;
+using simulator_tests::free_network;
+using simulator_tests::node_machine;
 using simulator_tests::number;
+using simulator_tests::pair_s;
 using simulator_tests::ring_options;
 using simulator_tests::simple_machine;
-
-constexpr double pair_s = 1e-9;
-constexpr std::int64_t chunk = 256;
-constexpr double tile_s = pair_s * chunk * chunk;
-constexpr double block_bytes = 2.0 * chunk * 64 * 4 + 64; // keys and values of one head of width 64, and a header
-constexpr double close = 1e-9;
+using simulator_tests::tile_s;
 
 SimulationOptions options_of(Schedule schedule, std::int64_t ring_size, std::int64_t inner_ring_size = 1) {
   SimulationOptions options = ring_options(ring_size, chunk);
@@ -38,17 +39,6 @@ double time_of(const machine::Machine &machine, const SimulationOptions &options
   return simulate(machine, options).time_s;
 }
 
-/// Nodes of `devices` with a link of inside_s a block within and outside_s between.
-machine::Machine node_machine(std::int64_t devices, double inside_s, double outside_s) {
-  machine::Machine machine = simple_machine(pair_s, outside_s, 1e300);
-  machine::Link inside = machine.links[0];
-  inside.level = machine::Level::node;
-  inside.group_devices = devices;
-  inside.latency_s = number(inside_s);
-  machine.links.insert(machine.links.begin(), inside);
-  return machine;
-}
-
 TEST(PlanClosedForm, AFreeNetworkTakesTheSumOfPairs) {
   // Hops take nothing: T = P tiles whatever moves and however; 2.5 of them backward.
   for (const Schedule schedule : {Schedule::bidirectional_ring, Schedule::double_ring, Schedule::all_gather}) {
@@ -59,7 +49,7 @@ TEST(PlanClosedForm, AFreeNetworkTakesTheSumOfPairs) {
           options.problem.moving = moving;
           options.problem.pass = pass;
           const double expected = static_cast<double>(ring_size) * tile_s * (pass == Pass::backward ? 2.5 : 1.0);
-          EXPECT_NEAR(time_of(simple_machine(pair_s, 0.0, 1e300), options), expected, close * expected)
+          EXPECT_NEAR(time_of(free_network(pair_s), options), expected, close * expected)
               << schedule::name(schedule) << " " << ring_size;
         }
       }
@@ -86,7 +76,7 @@ TEST(PlanClosedForm, AnAllGatherOfPatternsOnAFreeNetworkTakesThePairsOfTheBusies
       busiest = std::max(busiest, pairs);
       all += pairs;
     }
-    const Simulation result = simulate(simple_machine(pair_s, 0.0, 1e300), options);
+    const Simulation result = simulate(free_network(pair_s), options);
     EXPECT_NEAR(result.time_s, pair_s * busiest, close * result.time_s);
     EXPECT_NEAR(result.efficiency, all / (6.0 * busiest), close);
   }
@@ -112,7 +102,7 @@ TEST(PlanClosedForm, OuterHopsHideBehindAnInnerRound) {
   const double n = 4;
   const double m = 3;
   for (const double outer_in_tiles : {0.5, 3.0, 3.9, 4.1, 10.0}) {
-    const machine::Machine machine = node_machine(4, 0.5 * tile_s, outer_in_tiles * tile_s);
+    const machine::Machine machine = node_machine(pair_s, 4, 0.5 * tile_s, outer_in_tiles * tile_s);
     const double expected = ((m - 1.0) * std::max(outer_in_tiles, n) + n) * tile_s;
     EXPECT_NEAR(time_of(machine, options_of(Schedule::double_ring, 12, 4)), expected, close * expected);
     const double flat = 11.0 * std::max(1.0, outer_in_tiles) * tile_s + tile_s;
@@ -123,7 +113,7 @@ TEST(PlanClosedForm, OuterHopsHideBehindAnInnerRound) {
 TEST(PlanClosedForm, OuterHopsShareTheirLink) {
   // Sharing 1: the n ranks of a node send outwards at once, n P / n = P flows over the fabric, so that H is P times
   // bytes / bandwidth. T = (m - 1) H + n tiles.
-  machine::Machine machine = node_machine(4, 0.0, 0.0);
+  machine::Machine machine = node_machine(pair_s, 4, 0.0, 0.0);
   machine.links[1].sharing = number(1.0);
   machine.links[1].bandwidth_bytes_per_s = number(12.0 * block_bytes / (7.0 * tile_s));
   const double expected = 2.0 * 7.0 * tile_s + 4.0 * tile_s;
@@ -193,7 +183,7 @@ TEST(PlanClosedForm, BackwardBringsResultsHome) {
 
 TEST(PlanClosedForm, BackwardTilesOfTheMachineTakeThePlaceOfTheRatio) {
   // A table of one point: time grows with the pairs beyond it.
-  machine::Machine machine = simple_machine(pair_s, 0.0, 1e300);
+  machine::Machine machine = free_network(pair_s);
   machine.roofline = {};
   machine.tiles.query_heads = 1;
   machine.tiles.kv_heads = 1;
@@ -252,7 +242,7 @@ TEST(PlanClosedForm, ChunksByWeightBalanceDevicesOfDifferentSpeed) {
   // time. n_r in proportion to speed_r: all take n^2 pair / sum of speeds.
   SimulationOptions options = options_of(Schedule::all_gather, 4);
   options.device_speeds = {1.0, 1.0, 2.0, 4.0};
-  const machine::Machine machine = simple_machine(pair_s, 0.0, 1e300);
+  const machine::Machine machine = free_network(pair_s);
   const double tokens = 4.0 * chunk;
   const double even = chunk * tokens * pair_s;
   EXPECT_NEAR(time_of(machine, options), even, close * even);
@@ -263,7 +253,7 @@ TEST(PlanClosedForm, ChunksByWeightBalanceDevicesOfDifferentSpeed) {
 }
 
 TEST(PlanClosedForm, PartsAddUpToTheTotal) {
-  machine::Machine machine = node_machine(4, 0.3 * tile_s, 2.5 * tile_s);
+  machine::Machine machine = node_machine(pair_s, 4, 0.3 * tile_s, 2.5 * tile_s);
   machine.overlap.hidden_fraction = number(0.6);
   machine.merge.fused = false;
   machine.merge.per_element_s = number(1e-11);

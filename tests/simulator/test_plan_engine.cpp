@@ -22,6 +22,7 @@ using schedule::Placement;
 using schedule::RingPlan;
 using schedule::RingProblem;
 using schedule::Schedule;
+using simulator_tests::add_nodes;
 using simulator_tests::Draw;
 using simulator_tests::number;
 using simulator_tests::ring_options;
@@ -41,11 +42,8 @@ machine::Machine random_machine(Draw &draw) {
   machine.links[0].per_message_overhead_s = number(draw.between(0.0, 1e-6));
   machine.footprint.key_tile_tokens = 1 + draw.below(64);
   if (draw.coin()) {
-    machine::Link inside = machine.links[0];
-    inside.level = machine::Level::node;
-    inside.group_devices = 2 + draw.below(7);
+    machine::Link &inside = add_nodes(machine, 2 + draw.below(7));
     inside.bandwidth_bytes_per_s.value *= draw.between(1.0, 20.0);
-    machine.links.insert(machine.links.begin(), inside);
   }
   if (draw.coin()) {
     machine.core_sharing.cores = 1 + draw.below(4);

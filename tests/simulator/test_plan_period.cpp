@@ -7,6 +7,7 @@
 #include "simulator/plan_engine.hpp"
 #include "tests/simulator/draw.hpp"
 #include "tests/simulator/example_machines.hpp"
+#include "tests/simulator/random_links.hpp"
 
 namespace ringscale::simulator {
 namespace {
@@ -14,6 +15,8 @@ namespace {
 using problem::Mask;
 using schedule::Placement;
 using schedule::Schedule;
+using simulator_tests::add_nodes;
+using simulator_tests::add_random_levels;
 using simulator_tests::Draw;
 using simulator_tests::number;
 using simulator_tests::ring_options;
@@ -27,16 +30,7 @@ machine::Machine random_machine(Draw &draw) {
   machine.merge.per_element_s = number(draw.between(0.0, 1e-10));
   machine.step_fixed_s = number(draw.between(0.0, 3e-6));
   machine.links[0].sharing = number(draw.coin() ? 0.0 : draw.between(0.0, 1.0));
-  const machine::Level levels[] = {machine::Level::node, machine::Level::rack};
-  std::int64_t group = 1;
-  for (std::int64_t level = 0; level < draw.below(3); ++level) {
-    machine::Link inside = machine.links.back();
-    inside.level = levels[level];
-    group *= 2 + draw.below(3);
-    inside.group_devices = group;
-    inside.bandwidth_bytes_per_s.value *= draw.between(1.0, 20.0);
-    machine.links.insert(machine.links.end() - 1, inside);
-  }
+  add_random_levels(machine, draw, 4, 1.0);
   machine.core_sharing.cores = draw.coin() ? 0 : 1 + draw.below(4);
   machine.core_sharing.neighbour_factor = number(draw.between(1.0, 1.5));
   return machine;
@@ -115,11 +109,7 @@ TEST(PlanPeriod, FoldedEqualsAllRanksToTheLastBit) {
 
 TEST(PlanPeriodControl, APeriodThatOverlooksNodesOrInnerRingsIsSeen) {
   machine::Machine machine = simple_machine(1e-9, 1e-6, 1e8);
-  machine::Link inside = machine.links[0];
-  inside.level = machine::Level::node;
-  inside.group_devices = 4;
-  inside.bandwidth_bytes_per_s = number(1e9);
-  machine.links.insert(machine.links.begin(), inside);
+  add_nodes(machine, 4).bandwidth_bytes_per_s = number(1e9);
   SimulationOptions options = ring_options(24, 32);
   for (const Schedule schedule : {Schedule::ring, Schedule::bidirectional_ring, Schedule::double_ring}) {
     options.problem.schedule = schedule;
@@ -146,6 +136,12 @@ TEST(PlanPeriodControl, RanksThatDifferDoNotFold) {
   EXPECT_EQ(changed([](auto &options) { options.speed_spread = 0.01; }), 12);
   EXPECT_EQ(changed([](auto &options) { options.device_speeds.assign(12, 1.0); }), 12);
   EXPECT_EQ(changed([](auto &options) { options.problem.attention.tokens += 1; }), 12);
+  EXPECT_EQ(changed([](auto &options) { options.problem.placement = Placement::replicated_queries; }), 1);
+  EXPECT_EQ(changed([](auto &options) { // queries of all alike, keys not
+              options.problem.placement = Placement::replicated_queries;
+              options.problem.attention.tokens += 1;
+            }),
+            12);
   EXPECT_EQ(changed([](auto &options) { options.problem.attention.mask = Mask::causal; }), 12);
   EXPECT_EQ(changed([](auto &options) { options.problem.hops = schedule::Hops::needed; }), 12);
   EXPECT_EQ(changed([](auto &options) {

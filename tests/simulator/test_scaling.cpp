@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "simulator/simulation.hpp"
-#include "tests/simulator/example_machines.hpp"
+#include "tests/simulator/closed_form_machines.hpp"
 
 namespace ringscale::simulator {
 namespace {
@@ -14,14 +14,15 @@ using problem::Mask;
 using schedule::Pass;
 using schedule::Placement;
 using schedule::Schedule;
+using simulator_tests::chunk;
+using simulator_tests::close;
+using simulator_tests::free_network;
+using simulator_tests::pair_s;
 using simulator_tests::ring_options;
 using simulator_tests::simple_machine;
+using simulator_tests::tile_s;
 
-constexpr double pair_s = 1e-9;
-constexpr std::int64_t chunk = 256;
-constexpr double tile_s = pair_s * chunk * chunk;
 constexpr double block_bytes = 2.0 * chunk * 64 * 4;
-constexpr double close = 1e-9;
 
 double time_of(const machine::Machine &machine, const SimulationOptions &options) {
   return simulate(machine, options).time_s;
@@ -70,7 +71,7 @@ TEST(Scaling, FixedChunkCommunicationBoundGrowsAsPMinusOne) {
 
 TEST(Scaling, FixedTokensComputeBoundFallsAsOneOverP) {
   // P steps of (N / P)^2 pairs: T = N^2 pair / P. Speed-up P over one device.
-  const machine::Machine machine = simple_machine(pair_s, 0.0, 1e300);
+  const machine::Machine machine = free_network(pair_s);
   const std::int64_t tokens = 16384;
   const double alone = time_of(machine, ring_options(1, tokens));
   for (const std::int64_t ring_size : {2, 4, 8, 64, 256}) {
@@ -117,7 +118,7 @@ TEST(Scaling, CausalEfficiencyIsThatOfThePlacement) {
   // Free network. Contiguous: the last rank alone computes in the last step, P / (2P - 1) -> 1/2. Zigzag: every step
   // half a tile on every rank -> 1 (the diagonal step has c/2 pairs more). Striped: triangles with or without their
   // diagonal, c pairs apart -> 1.
-  const machine::Machine machine = simple_machine(pair_s, 0.0, 1e300);
+  const machine::Machine machine = free_network(pair_s);
   const double c = 4096;
   for (const std::int64_t devices : {2, 4, 8, 16, 32}) {
     const auto p = static_cast<double>(devices);
@@ -131,7 +132,7 @@ TEST(Scaling, CausalEfficiencyIsThatOfThePlacement) {
 }
 
 TEST(Scaling, MemoryOfADeviceStaysAtAFixedChunkAndFallsAtFixedTokens) {
-  const machine::Machine machine = simple_machine(pair_s, 0.0, 1e300);
+  const machine::Machine machine = free_network(pair_s);
   for (const Schedule schedule : {Schedule::ring, Schedule::bidirectional_ring, Schedule::double_ring}) {
     const auto bytes = [&](std::int64_t devices, std::int64_t tokens_each) {
       SimulationOptions options = ring_options(devices, tokens_each);
@@ -149,7 +150,7 @@ TEST(Scaling, MemoryOfADeviceStaysAtAFixedChunkAndFallsAtFixedTokens) {
 
 TEST(Scaling, DesignsThatAreNoRingAreSeenAtOnce) {
   // Negative controls. Replicated queries do not get faster with P; local_only gets faster as P^2 at fixed tokens.
-  const machine::Machine machine = simple_machine(pair_s, 0.0, 1e300);
+  const machine::Machine machine = free_network(pair_s);
   const auto ratio = [&](Placement placement, Schedule schedule) {
     SimulationOptions few = ring_options(8, 1024, Mask::none, placement);
     SimulationOptions many = ring_options(16, 512, Mask::none, placement);

@@ -15,6 +15,7 @@ namespace {
 
 using problem::Mask;
 using schedule::Placement;
+using simulator_tests::add_nodes;
 using simulator_tests::Draw;
 using simulator_tests::number;
 using simulator_tests::ring_options;
@@ -63,11 +64,8 @@ TEST(NeighboursTimes, DifferByLessThanTwoOfTheLongestSteps) {
     machine::Machine machine = simple_machine(1e-9, draw.between(0.0, 1e-5), draw.between(1e8, 1e10));
     machine.overlap.hidden_fraction = number(draw.coin() ? 1.0 : draw.between(0.0, 1.0));
     if (draw.coin()) {
-      machine::Link inside = machine.links[0];
-      inside.level = machine::Level::node;
-      inside.group_devices = 2 + draw.below(7);
+      machine::Link &inside = add_nodes(machine, 2 + draw.below(7));
       inside.bandwidth_bytes_per_s.value *= draw.between(1.0, 50.0);
-      machine.links.insert(machine.links.begin(), inside);
     }
     SimulationOptions options = ring_options(2 + draw.below(150), 16 + draw.below(100),
                                              draw.coin() ? Mask::none : Mask::causal, placements[draw.below(4)]);
