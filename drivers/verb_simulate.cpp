@@ -67,7 +67,7 @@ int run(Session &session, SimulateFlags &flags) {
               std::to_string(attention.head_dim) + " heads (" + std::to_string(attention.kv_heads) +
               " key/value), mask " + flags.mask + ", " + flags.placement + " " + flags.schedule + ", " + flags.pass +
               ", moving " + flags.moving + ", hops " + flags.hops + ", pattern " + flags.pattern.kind +
-              ", speed spread " + shown(flags.options.speed_spread, "") + "jitter " + flags.jitter + " seed " +
+              ", speed spread " + shown(flags.options.speed_spread, "") + "jitter " + flags.settings.jitter + " seed " +
               std::to_string(flags.options.seed));
   if (session.options.dry_run) {
     return exit_valid;
@@ -97,9 +97,9 @@ int run(Session &session, SimulateFlags &flags) {
   Json config = Json::object();
   config["machine_file"] = flags.machines.size() == 1 ? Json(flags.machines[0]) : Json(flags.machines);
   config["threads"] = flags.options.threads;
-  config["engine"] = flags.engine;
-  if (!flags.chunk_weights.empty()) {
-    config["chunk_weights"] = flags.chunk_weights;
+  config["engine"] = flags.settings.engine;
+  if (!flags.settings.chunk_weights.empty()) {
+    config["chunk_weights"] = flags.settings.chunk_weights;
   }
   const Json document = report::results_document("simulate", config, rows, "valid", {}, session.run_provenance());
   print_table(session, fleet, flags.options, result);

@@ -24,6 +24,7 @@
 #include "sweep/plan.hpp"
 #include "sweep/rows.hpp"
 #include "sweep/run_points.hpp"
+#include "sweep/simulated_points.hpp"
 #include "sweep/stop_signal.hpp"
 
 namespace ringscale::drivers {
@@ -174,25 +175,8 @@ private:
     switch (point.kind) {
     case sweep::PointKind::measured:
       return sweep::ring_row(point.id, point.ring, crew_->measure(point));
-    case sweep::PointKind::simulated: {
-      simulator::SimulationOptions options;
-      options.problem = point.problem();
-      options.kernel = point.ring.kernel;
-      options.speed_spread = point.speed_spread;
-      options.jitter = point.jitter;
-      options.seed = point.ring.seed;
-      // float32 is what a point says that says nothing: then a published machine computes in its own first dtype.
-      if (const problem::DType dtype = point.problem().attention.dtype; dtype != problem::DType::float32) {
-        options.dtype = problem::name(dtype);
-      }
-      options.ranks_on_node = point.one_node ? point.problem().ring_size : 0;
-      const machine::Machine &machine = machines_.at(point.machine);
-      try {
-        return sweep::simulation_row(point.id, machine, options, simulator::simulate(machine, options));
-      } catch (const InvalidInput &error) {
-        throw InvalidInput("point " + point.id + ": " + error.what());
-      }
-    }
+    case sweep::PointKind::simulated:
+      return sweep::simulated_row(point, machines_, 0);
     case sweep::PointKind::analytic:
       return sweep::memory_row(point.id, point.model, point.problem(), point.footprint);
     case sweep::PointKind::merge_error:
@@ -260,7 +244,7 @@ private:
   Session &session_;
   const SweepFlags &flags_;
   sweep::Plan plan_;
-  std::map<std::string, machine::Machine> machines_;
+  sweep::Machines machines_;
   std::string machine_identity_;
   std::filesystem::path folder_;
   int ranks_ = 1;
