@@ -12,7 +12,6 @@
 #include "drivers/simulate/flags.hpp"
 #include "drivers/simulate/output.hpp"
 #include "drivers/simulate/output_targets.hpp"
-#include "drivers/simulator_processes.hpp"
 #include "drivers/trace_flags.hpp"
 #include "problem/invalid_input.hpp"
 #include "report/output_file.hpp"
@@ -21,6 +20,7 @@
 #include "simulator/simulation.hpp"
 #include "simulator/smpi_trace.hpp"
 #include "sweep/rows.hpp"
+#include "sweep/simulator_processes.hpp"
 
 namespace ringscale::drivers {
 
@@ -42,7 +42,7 @@ int run(Session &session, SimulateFlags &flags) {
     throw problem::InvalidInput("--dry-run prints the plan for people and makes no document; leave out --json");
   }
   const machine::Fleet fleet = resolve(flags, session.options.seed);
-  std::optional<SimulatorProcesses> processes;
+  std::optional<sweep::SimulatorProcesses> processes;
   if (session.world_size() > 1) {
     processes.emplace(session.world());
     const int share = session.world().cores_on_node() / session.world().ranks_on_node();

@@ -221,6 +221,44 @@ class Sweep(CommandLineTest):
                 seen.append(json.dumps(strip(row)))
         self.assertEqual(len(set(seen)), len(cases), "every setting changes the row")
 
+    def test_any_number_of_ranks_gives_the_same_simulated_rows(self):
+        """Points shared out, and rings that all ranks divide (20,000 devices that differ), in the order of the plan."""
+        shape = {"chunk_tokens": 64, "query_heads": 8, "head_dim": 64}
+        h100, gtx = (ROOT / "experiments" / "machines" / f"{name}.json" for name in ["h100_ndr", "gtx1080"])
+        file = self.write("points.json", {
+            "schema": "ringscale.experiment", "schema_version": 1, "name": "test", "defaults": shape, "grids": [
+                {"name": "small", "kind": "simulated", "machine": [str(h100), str(gtx)], "jitter": [0, 0.02],
+                 "mask": ["none", "causal"], "ring_size": [1, 30, 200, 1100]},
+                {"name": "large", "kind": "simulated", "machine": str(gtx), "stragglers": "0.01:1.5",
+                 "ring_size": [20000, 3]},
+                {"name": "mixed", "kind": "simulated", "machine": f"{h100}:7,{gtx}:5", "dtype": "float16",
+                 "ring_size": 12, "seed": [1, 2]}]})
+        answers = []
+        for ranks in [None, 2, 3]:
+            out = self.folder / f"out{ranks}"
+            result = run(["sweep", file, "--output", out], ranks)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            rows = results(out)["rows"]
+            self.assertEqual(finished_points(out), [row["point"] for row in rows])
+            answers.append(json.dumps([lasting(row) for row in rows]))
+        self.assertEqual(answers[1], answers[0])
+        self.assertEqual(answers[2], answers[0])
+
+    def test_a_refused_point_ends_the_sweep_on_any_number_of_ranks(self):
+        grid = {"name": "v", "kind": "simulated", "machine": str(MACHINE), "chunk_tokens": 64, "ring_size": [2, 3, 4, 5, 6],
+                "jitter": [0, "measured"], "seed": 1}
+        file = self.write("points.json", {"schema": "ringscale.experiment", "schema_version": 1, "name": "t",
+                                          "grids": [grid]})
+        for ranks in [None, 3]:
+            with self.subTest(ranks=ranks):
+                out = self.folder / f"out{ranks}"
+                result = run(["sweep", file, "--output", out], ranks)
+                self.assertEqual(result.returncode, 2, result.stderr)
+                self.assertEqual(len(own_lines(result.stderr)), 1, result.stderr)
+                self.assertIn("relative_quantiles", result.stderr)
+                self.assertIn("point v/ring_contiguous_mask_none_tokens_128_ring_2", result.stderr)
+                self.assertEqual(len(finished_points(out)), 5, "points before it are kept")
+
     def test_settings_are_the_flags_of_simulate(self):
         """Every flag of `simulate` is a setting of a point and in the schema, but for what makes outputs."""
         schema = json.loads((ROOT / "experiments" / "schema" / "experiment.schema.json").read_text(encoding="utf-8"))
