@@ -12,7 +12,6 @@
 #include "drivers/simulate/flags.hpp"
 #include "drivers/simulate/output.hpp"
 #include "drivers/simulate/output_targets.hpp"
-#include "drivers/simulator_processes.hpp"
 #include "drivers/trace_flags.hpp"
 #include "problem/invalid_input.hpp"
 #include "report/output_file.hpp"
@@ -21,6 +20,7 @@
 #include "simulator/simulation.hpp"
 #include "simulator/smpi_trace.hpp"
 #include "sweep/rows.hpp"
+#include "sweep/simulator_processes.hpp"
 
 namespace ringscale::drivers {
 
@@ -40,7 +40,7 @@ std::string machine_files(const SimulateFlags &flags) {
 int run(Session &session, SimulateFlags &flags) {
   refuse_document_of_dry_run(session);
   const machine::Fleet fleet = resolve(flags, session.options.seed);
-  std::optional<SimulatorProcesses> processes;
+  std::optional<sweep::SimulatorProcesses> processes;
   if (session.world_size() > 1) {
     processes.emplace(session.world());
     const int share = session.world().cores_on_node() / session.world().ranks_on_node();
@@ -65,7 +65,7 @@ int run(Session &session, SimulateFlags &flags) {
               std::to_string(attention.head_dim) + " heads (" + std::to_string(attention.kv_heads) +
               " key/value), mask " + flags.mask + ", " + flags.placement + " " + flags.schedule + ", " + flags.pass +
               ", moving " + flags.moving + ", hops " + flags.hops + ", pattern " + flags.pattern.kind +
-              ", speed spread " + shown(flags.options.speed_spread, "") + "jitter " + flags.jitter + " seed " +
+              ", speed spread " + shown(flags.options.speed_spread, "") + "jitter " + flags.settings.jitter + " seed " +
               std::to_string(flags.options.seed));
   if (session.options.dry_run) {
     return exit_valid;
@@ -95,9 +95,9 @@ int run(Session &session, SimulateFlags &flags) {
   Json config = Json::object();
   config["machine_file"] = flags.machines.size() == 1 ? Json(flags.machines[0]) : Json(flags.machines);
   config["threads"] = flags.options.threads;
-  config["engine"] = flags.engine;
-  if (!flags.chunk_weights.empty()) {
-    config["chunk_weights"] = flags.chunk_weights;
+  config["engine"] = flags.settings.engine;
+  if (!flags.settings.chunk_weights.empty()) {
+    config["chunk_weights"] = flags.settings.chunk_weights;
   }
   const Json document = report::results_document("simulate", config, rows, "valid", {}, session.run_provenance());
   print_table(session, fleet, flags.options, result);

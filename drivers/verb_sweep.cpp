@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
+#include <vector>
 
 #include "drivers/failure.hpp"
 #include "drivers/limit_flags.hpp"
@@ -24,6 +27,7 @@
 #include "sweep/plan.hpp"
 #include "sweep/rows.hpp"
 #include "sweep/run_points.hpp"
+#include "sweep/simulated_points.hpp"
 #include "sweep/stop_signal.hpp"
 
 namespace ringscale::drivers {
@@ -123,6 +127,7 @@ private:
       const Json document = report::read_json_file(file);
       machines_.emplace(name, report::machine_from_json(document, file.string()));
       machine_identity_.append(report::write_json(document, -1));
+      machine_documents_[name] = document;
     }
   }
 
@@ -142,6 +147,9 @@ private:
       session_.say(sweep::summary_line(row));
       return row;
     };
+    if (ranks_ > 1) {
+      hooks.simulate = [this](std::span<const sweep::Point *const> points) { return simulate_on_all(points); };
+    }
     hooks.stop = [this, start] {
       const double budget = session_.options.time_budget_s;
       if (const char *signal = sweep::StopSignal::received(); signal != nullptr) {
@@ -170,29 +178,30 @@ private:
     return complete;
   }
 
+  /// A number of points that takes some tenths of a second, so that a signal or the time budget is heard in time.
+  std::vector<Json> simulate_on_all(std::span<const sweep::Point *const> points) {
+    constexpr std::size_t most_at_once = 4096;
+    constexpr double short_s = 0.2;
+    constexpr double long_s = 1.0;
+    const auto ranks = static_cast<std::size_t>(ranks_);
+    points_at_once_ = std::clamp(points_at_once_, ranks, most_at_once);
+    const Clock::time_point start = Clock::now();
+    std::vector<Json> rows =
+        crew_->simulate(points.first(std::min(points.size(), points_at_once_)), machine_documents_);
+    const double took_s = std::chrono::duration<double>(Clock::now() - start).count();
+    points_at_once_ = took_s < short_s ? 2 * points_at_once_ : took_s > long_s ? points_at_once_ / 2 : points_at_once_;
+    for (const Json &row : rows) {
+      session_.say(sweep::summary_line(row));
+    }
+    return rows;
+  }
+
   Json row_of(const sweep::Point &point) {
     switch (point.kind) {
     case sweep::PointKind::measured:
       return sweep::ring_row(point.id, point.ring, crew_->measure(point));
-    case sweep::PointKind::simulated: {
-      simulator::SimulationOptions options;
-      options.problem = point.problem();
-      options.kernel = point.ring.kernel;
-      options.speed_spread = point.speed_spread;
-      options.jitter = point.jitter;
-      options.seed = point.ring.seed;
-      // float32 is what a point says that says nothing: then a published machine computes in its own first dtype.
-      if (const problem::DType dtype = point.problem().attention.dtype; dtype != problem::DType::float32) {
-        options.dtype = problem::name(dtype);
-      }
-      options.ranks_on_node = point.one_node ? point.problem().ring_size : 0;
-      const machine::Machine &machine = machines_.at(point.machine);
-      try {
-        return sweep::simulation_row(point.id, machine, options, simulator::simulate(machine, options));
-      } catch (const InvalidInput &error) {
-        throw InvalidInput("point " + point.id + ": " + error.what());
-      }
-    }
+    case sweep::PointKind::simulated:
+      return sweep::simulated_row(point, machines_, 0);
     case sweep::PointKind::analytic:
       return sweep::memory_row(point.id, point.model, point.problem(), point.footprint);
     case sweep::PointKind::merge_error:
@@ -260,8 +269,10 @@ private:
   Session &session_;
   const SweepFlags &flags_;
   sweep::Plan plan_;
-  std::map<std::string, machine::Machine> machines_;
+  sweep::Machines machines_;
+  Json machine_documents_ = Json::object();
   std::string machine_identity_;
+  std::size_t points_at_once_ = 1; ///< that all ranks together simulate
   std::filesystem::path folder_;
   int ranks_ = 1;
   sweep::OnFailure on_failure_ = sweep::OnFailure::retry;

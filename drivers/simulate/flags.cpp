@@ -3,31 +3,20 @@
 
 #include <CLI/CLI.hpp>
 
+#include <optional>
 #include <utility>
 
 #include "drivers/flag_checks.hpp"
 #include "drivers/list_flags.hpp"
-#include "drivers/simulate/machine_flags.hpp"
 #include "problem/invalid_input.hpp"
-#include "simulator/chunk_balance.hpp"
+#include "report/machine_document.hpp"
+#include "sweep/device_groups.hpp"
 
 namespace ringscale::drivers {
 
 using problem::InvalidInput;
 
 namespace {
-
-simulator::Engine parse_engine(const std::string &word) {
-  for (const auto &[name, engine] :
-       {std::pair{"automatic", simulator::Engine::automatic}, std::pair{"plain", simulator::Engine::plain},
-        std::pair{"blocked", simulator::Engine::blocked}, std::pair{"folded", simulator::Engine::folded},
-        std::pair{"plan", simulator::Engine::plan}}) {
-    if (word == name) {
-      return engine;
-    }
-  }
-  throw InvalidInput("engine '" + word + "' is unknown; one of: automatic, plain, blocked, folded, plan");
-}
 
 /// Everything of the schedule but the shape of attention.
 void resolve_schedule(SimulateFlags &flags) {
@@ -48,56 +37,46 @@ void resolve_schedule(SimulateFlags &flags) {
   problem.inner_ring_size = inner_rings ? flags.inner_ring_size : 1;
 }
 
-/// Chunks in proportion to listed weights or to the speeds of the devices.
-void resolve_chunks(SimulateFlags &flags, const machine::Fleet &fleet) {
-  schedule::RingProblem &problem = flags.options.problem;
-  if (flags.balance_chunks) {
-    if (!flags.chunk_weights.empty()) {
-      throw InvalidInput("--balance-chunks and --chunk-weights exclude each other");
+machine::Fleet read_fleet(const std::vector<sweep::DeviceGroupFile> &files) {
+  std::vector<machine::DeviceGroup> groups;
+  for (const sweep::DeviceGroupFile &group : files) {
+    groups.push_back({report::read_machine_file(group.file), group.devices});
+  }
+  return machine::Fleet(std::move(groups));
+}
+
+/// Adds the flags of a list of settings, each by the type of its member.
+class FlagAdder {
+public:
+  explicit FlagAdder(CLI::App &verb) : verb_(verb) {}
+
+  void operator()(const sweep::SettingName &name, bool &value) const { verb_.add_flag(name.flag, value, name.help); }
+  template <class Value> void operator()(const sweep::SettingName &name, Value &value) const {
+    finish(name, verb_.add_option(name.flag, value, name.help)->capture_default_str());
+  }
+  template <class Value> void operator()(const sweep::SettingName &name, std::optional<Value> &value) const {
+    finish(name, verb_.add_option(name.flag, value, name.help));
+  }
+  void operator()(const sweep::SettingName &name, std::string &value) const {
+    CLI::Option *option = verb_.add_option(name.flag, value, name.help);
+    finish(name, value.empty() ? option : option->capture_default_str());
+  }
+  void operator()(const sweep::SettingName &name, std::vector<double> &values) const {
+    finish(name, add_list_option(verb_, name.flag, values, name.help));
+  }
+
+private:
+  static void finish(const sweep::SettingName &name, CLI::Option *option) {
+    if (*name.group != '\0') {
+      option->group(name.group);
     }
-    flags.chunk_weights = simulator::chunk_weights_by_speed(fleet, flags.options);
+    if (name.low == 1.0) {
+      option->check(at_least_one);
+    }
   }
-  if (!flags.chunk_weights.empty()) {
-    problem.chunks = schedule::weighted_chunks(flags.chunk_weights, schedule::chunk_shape(problem).granule_tokens);
-  }
-}
 
-/// Flags that would change nothing on these devices.
-void require_effects(const SimulateFlags &flags, const machine::Fleet &fleet) {
-  bool fail = flags.options.failures.device_mtbf_s.has_value();
-  bool share_cores = false;
-  for (std::size_t type = 0; type < fleet.types(); ++type) {
-    fail = fail || fleet.machine(type).failures.has_value();
-    share_cores = share_cores || fleet.machine(type).core_sharing.cores > 0;
-  }
-  if (flags.failures.trials_given && !fail) {
-    throw InvalidInput("--failure-trials has no effect on devices that never fail: give --device-mtbf, or failures in "
-                       "the machine file");
-  }
-  if (flags.balance_chunks && flags.chunk_weights.empty() && fleet.types() == 1 &&
-      flags.options.device_speeds.empty()) {
-    throw InvalidInput("--balance-chunks has no effect on devices of one type and speed; name several types in "
-                       "--machine, or speeds in --device-speeds");
-  }
-  if (flags.options.ranks_on_node > 0 && !share_cores) {
-    throw InvalidInput("--ranks-on-node has no effect: " + fleet.name() +
-                       " does not say what ranks that share cores take (core_sharing, which calibrate measures)");
-  }
-}
-
-/// What differs between devices and steps.
-void resolve_variation(SimulateFlags &flags) {
-  simulator::SimulationOptions &options = flags.options;
-  options.measured_jitter = flags.jitter == "measured";
-  if (!options.measured_jitter && !CLI::detail::lexical_cast(flags.jitter, options.jitter)) {
-    throw InvalidInput("--jitter is '" + flags.jitter + "'; it must be a number from 0 to 0.25, or measured");
-  }
-  if (!flags.stragglers.empty()) {
-    const Stragglers stragglers = parse_stragglers(flags.stragglers);
-    options.straggler_share = stragglers.share;
-    options.straggler_factor = stragglers.factor;
-  }
-}
+  CLI::App &verb_;
+};
 
 } // namespace
 
@@ -111,8 +90,8 @@ machine::Fleet resolve(SimulateFlags &flags, std::uint64_t seed) {
   if (flags.ring_size_given && (flags.ring_size < 1 || flags.ring_size > most_devices)) {
     throw InvalidInput("ring_size is " + std::to_string(flags.ring_size) + "; it must be between 1 and 2^40");
   }
-  flags.machines = machine_entries(flags.machines);
-  machine::Fleet fleet = read_fleet(flags.machines, flags.ring_size);
+  flags.machines = sweep::machine_entries(flags.machines);
+  machine::Fleet fleet = read_fleet(sweep::device_groups(flags.machines, flags.ring_size, "--machine", "--ring-size"));
   flags.ring_size = fleet.devices();
   if (flags.chunk_tokens > (std::int64_t{1} << 50) / flags.ring_size) {
     throw InvalidInput("ring_size x chunk_tokens is above 2^50 tokens; make one of them smaller");
@@ -122,11 +101,8 @@ machine::Fleet resolve(SimulateFlags &flags, std::uint64_t seed) {
   attention.mask = problem::parse_mask(flags.mask);
   resolve_schedule(flags);
   flags.options.seed = seed;
-  flags.options.engine = parse_engine(flags.engine);
-  flags.options.failures = failure_options(flags.failures);
-  resolve_variation(flags);
-  require_effects(flags, fleet);
-  resolve_chunks(flags, fleet);
+  sweep::apply(flags.settings, sweep::Spelling::flags, flags.options);
+  sweep::apply_to_devices(flags.settings, sweep::Spelling::flags, fleet, flags.options);
   simulator::validate(flags.options);
   selection_of(flags.trace, flags.ring_size, simulated_steps(flags.options.problem));
   return fleet;
@@ -163,30 +139,10 @@ void add_simulate_flags(CLI::App &verb, SimulateFlags &flags) {
   verb.add_option("--message-layout", flags.message_layout,
                   "stored_packed, separate (keys and values each) or copied (before every hop)")
       ->capture_default_str();
-  add_list_option(verb, "--chunk-weights", flags.chunk_weights, "Tokens of devices in proportion, one number a device");
-  add_list_option(verb, "--device-speeds", options.device_speeds,
-                  "Speeds of devices relative to the machine's, one number a device");
-  verb.add_flag("--balance-chunks", flags.balance_chunks, "Tokens of devices in proportion to their types' speeds");
   add_pattern_flags(verb, flags.pattern, "Pattern");
   verb.add_option("--dtype", options.dtype, "Element type of a published machine; default: its first");
-  verb.add_option("--speed-spread", options.speed_spread,
-                  "Standard deviation of the logarithm of a device's time factor")
-      ->capture_default_str();
-  verb.add_option("--jitter", flags.jitter,
-                  "Relative standard deviation of one step's work, or measured: drawn from the machine's quantiles")
-      ->capture_default_str();
-  verb.add_option("--stragglers", flags.stragglers,
-                  "SHARE:FACTOR, such as 0.01:1.5: that share of devices is so much slower");
-  verb.add_option("--tile-speedup", options.tile_speedup, "What-if: tiles this many times faster than the machine's")
-      ->capture_default_str();
-  verb.add_option("--ranks-on-node", options.ranks_on_node,
-                  "Ranks that share the calibrated node's cores; 0: a core for every device")
-      ->capture_default_str();
   verb.add_option("--threads", options.threads, "Threads of the simulator; 0: all cores")->capture_default_str();
-  verb.add_option("--engine", flags.engine, "automatic, plain, blocked, folded (forward rings) or plan (any schedule)")
-      ->capture_default_str();
-  verb.add_option("--tick-bits", options.tick_bits, "A tick is the longest step / 2^N; 0 chooses")
-      ->capture_default_str();
+  sweep::visit_settings(flags.settings, FlagAdder(verb));
   verb.add_flag("--explain", flags.explain, "Where the time of the slowest device went");
   verb.add_option("--emit-trace", flags.trace_folder,
                   "New folder for time-independent traces that SimGrid's smpirun replays (up to 4096 devices)")
@@ -195,7 +151,6 @@ void add_simulate_flags(CLI::App &verb, SimulateFlags &flags) {
                   "New file for the schedule in GOAL, the text that LogGOPSim reads (up to 1e6 steps of devices)")
       ->check(named);
   add_trace_flags(verb, flags.trace, "what the simulated ranks do when");
-  add_failure_flags(verb, flags.failures);
 }
 
 } // namespace ringscale::drivers

@@ -6,10 +6,10 @@
 #include <vector>
 
 #include "drivers/pattern_flags.hpp"
-#include "drivers/simulate/failure_flags.hpp"
 #include "drivers/trace_flags.hpp"
 #include "machine/fleet.hpp"
 #include "simulator/simulation.hpp"
+#include "sweep/simulate_settings.hpp"
 
 namespace CLI {
 class App;
@@ -33,17 +33,12 @@ struct SimulateFlags {
   std::string pass = "forward";
   std::string hops = "all";
   std::string message_layout = "stored_packed";
-  std::vector<double> chunk_weights;
-  bool balance_chunks = false;
-  std::string jitter = "0";
-  std::string stragglers;
   PatternFlags pattern;
-  std::string engine = "automatic";
+  sweep::SimulateSettings settings;
   std::string trace_folder;
   std::string goal_file;
   TraceFlags trace;
   bool explain = false;
-  FailureFlags failures;
   simulator::SimulationOptions options;
 };
 

@@ -128,12 +128,12 @@ private:
     }
     std::int64_t common_exposed = 0;
     for (std::int64_t done = 0; done < count;) {
-      const std::uint32_t group_key = noise_group_key(options_.seed, step + done);
+      const GroupKeys keys = noise_keys(options_.seed, step + done, options_.measured_jitter);
       if (done + steps_per_noise_group <= count) {
         LaneRow row = costs_.four_steps(bundle, step + done, room);
         if (row.work != nullptr) {
           row.times = reinterpret_cast<Lanes *>(times.lanes_of(0));
-          advance_four_steps(row, costs_.noise(), group_key, done, strips_.cells() - done);
+          advance_four_steps(row, costs_.noise(), keys, done, strips_.cells() - done);
           common_exposed += steps_per_noise_group * row.common_exposed;
           done += steps_per_noise_group;
           continue;
@@ -142,7 +142,7 @@ private:
       for (int within = 0; within < steps_per_noise_group && done < count; ++within, ++done) {
         LaneRow row = costs_.one_step(bundle, step + done, room);
         row.times = reinterpret_cast<Lanes *>(times.lanes_of(0));
-        advance_one_step(row, costs_.noise(), group_key, within, done, strips_.cells() - done);
+        advance_one_step(row, costs_.noise(), keys, within, done, strips_.cells() - done);
       }
     }
     for (std::int64_t lane = 0; lane < lane_count; ++lane) {

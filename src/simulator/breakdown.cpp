@@ -20,7 +20,7 @@ Breakdown breakdown_of(const RingCosts &costs, const SimulationOptions &options,
   const auto add_step = [&](std::int64_t step, double times) {
     const WorkSeconds nominal = costs.work(rank, step);
     const std::int64_t steady = work_ticks(costs, options, scale, rank, step);
-    const std::int64_t work = steady + jitter_ticks(options, scale, rank, step, steady);
+    const std::int64_t work = steady + jitter_ticks(costs.measured_jitter(), options, scale, rank, step, steady);
     work_ticks_sum += times * static_cast<double>(work);
     const double stretch = jitter_stretch(work, steady);
     fixed_terms += times * stretch;
@@ -31,7 +31,7 @@ Breakdown breakdown_of(const RingCosts &costs, const SimulationOptions &options,
     }
   };
   const std::int64_t steps = costs.steps();
-  const bool alike = options.jitter == 0.0 && costs.work_is_by_class() && costs.classes().key_relations() == 3 &&
+  const bool alike = !has_jitter(options) && costs.work_is_by_class() && costs.classes().key_relations() == 3 &&
                      (costs.classes().uniform() || rank == 0);
   if (alike && steps > 3) {
     // Rank 0 meets blocks from after itself in every step but the first.
@@ -45,7 +45,7 @@ Breakdown breakdown_of(const RingCosts &costs, const SimulationOptions &options,
   }
   result.rank = rank;
   result.total_s = time_s;
-  result.fixed_s = costs.step_fixed_s() * fixed_terms;
+  result.fixed_s = costs.step_fixed_s(rank) * fixed_terms;
   result.compute_s = work_ticks_sum * scale.tick_s - result.merge_s - result.fixed_s;
   result.exposed_communication_s = exposed_ticks_sum * scale.tick_s;
   result.waiting_s = time_s - (result.compute_s + result.merge_s + result.fixed_s) - result.exposed_communication_s;
@@ -55,41 +55,69 @@ Breakdown breakdown_of(const RingCosts &costs, const SimulationOptions &options,
   return result;
 }
 
-double total_work_s(const RingCosts &costs) {
-  const StepClasses &classes = costs.classes();
-  const std::int64_t ring_size = costs.ring_size();
-  double sum = 0.0;
-  if (!costs.work_is_by_class()) {
-    // Few ranks share cores, and work that depends on the owner is the same for all ranks.
-    const std::int64_t ranks = classes.work_depends_on_owner() ? 1 : ring_size;
-    for (std::int64_t rank = 0; rank < ranks; ++rank) {
+namespace {
+
+/// Work that is no function of the class: what all ranks do, step by step.
+double total_by_step_s(const RingCosts &costs) {
+  if (!costs.classes().work_depends_on_owner()) {
+    double sum = 0.0; // few ranks share cores
+    for (std::int64_t rank = 0; rank < costs.ring_size(); ++rank) {
       for (std::int64_t step = 0; step < costs.steps(); ++step) {
         sum += costs.work(rank, step).total();
       }
     }
-    return sum * static_cast<double>(ring_size / ranks);
+    return sum;
   }
+  // All ranks of a type do the same in the end.
+  double sum = 0.0;
+  for (std::size_t type = 0; type < costs.types(); ++type) {
+    double of_rank = 0.0;
+    for (std::int64_t step = 0; step < costs.steps(); ++step) {
+      of_rank += costs.work(costs.first_rank(type), step).total();
+    }
+    sum += of_rank * static_cast<double>(costs.first_rank(type + 1) - costs.first_rank(type));
+  }
+  return sum;
+}
+
+/// Classes of one type of devices.
+double total_of_type_s(const RingCosts &costs, std::size_t type) {
+  const StepClasses &classes = costs.classes();
   const auto class_work = [&](int query_class, int relation) {
-    return costs.class_work(query_class, relation).total();
+    return costs.class_work(type, query_class, relation).total();
   };
-  if (classes.query_classes() == 1 && classes.key_relations() == 3) {
+  if (classes.query_classes() == 1 && classes.key_relations() == 3 && (costs.types() == 1 || classes.uniform())) {
     const double diagonal = class_work(0, static_cast<int>(Relation::diagonal));
-    const auto ranks = static_cast<double>(ring_size);
+    const auto ranks = static_cast<double>(costs.first_rank(type + 1) - costs.first_rank(type));
     const auto steps = static_cast<double>(costs.steps());
     // Each pair of different ranks meets twice, once from before and once from after.
     const double before = class_work(0, static_cast<int>(Relation::before));
     const double after = classes.uniform() ? before : class_work(0, static_cast<int>(Relation::after));
     return ranks * diagonal + ranks * (steps - 1.0) / 2.0 * (before + after);
   }
+  double sum = 0.0;
   std::vector<ClassRun> runs;
   for (std::int64_t step = 0; step < costs.steps(); ++step) {
-    classes.runs(step, 0, ring_size, runs);
+    classes.runs(step, costs.first_rank(type), costs.first_rank(type + 1), runs);
     for (const ClassRun &run : runs) {
       for (int query_class = 0; query_class < classes.query_classes(); ++query_class) {
         sum += static_cast<double>(classes.count_ranks(query_class, run.rank_begin, run.rank_end)) *
                class_work(query_class, run.key_relation);
       }
     }
+  }
+  return sum;
+}
+
+} // namespace
+
+double total_work_s(const RingCosts &costs) {
+  if (!costs.work_is_by_class()) {
+    return total_by_step_s(costs);
+  }
+  double sum = 0.0;
+  for (std::size_t type = 0; type < costs.types(); ++type) {
+    sum += total_of_type_s(costs, type);
   }
   return sum;
 }

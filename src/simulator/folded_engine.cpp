@@ -85,15 +85,15 @@ std::int64_t even_rise(const std::vector<std::int64_t> &times, const std::vector
 } // namespace
 
 bool can_fold(const RingCosts &costs, const SimulationOptions &options) {
-  if (devices_differ(options) || options.jitter > 0.0 || !costs.work_is_by_class() ||
+  if (costs.types() > 1 || devices_differ(options) || has_jitter(options) || !costs.work_is_by_class() ||
       costs.classes().query_classes() > 1 || costs.classes().key_relations() > 3) {
     return false;
   }
   // Under a causal mask ranks differ unless blocks from before and after cost the same, as zigzag arranges.
   const StepClasses &classes = costs.classes();
   return !classes.occurs(static_cast<int>(Relation::before)) || !classes.occurs(static_cast<int>(Relation::after)) ||
-         costs.class_work(0, static_cast<int>(Relation::before)).total() ==
-             costs.class_work(0, static_cast<int>(Relation::after)).total();
+         costs.class_work(0, 0, static_cast<int>(Relation::before)).total() ==
+             costs.class_work(0, 0, static_cast<int>(Relation::after)).total();
 }
 
 Finish run_folded(const RingCosts &costs, const SimulationOptions &options, const TickScale &scale) {

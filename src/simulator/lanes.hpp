@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#if defined(__AVX512F__) && defined(__AVX512VNNI__)
+#if defined(__AVX512F__)
 #include <immintrin.h>
 #endif
 
@@ -17,6 +17,7 @@ inline constexpr std::int64_t lane_count = 16;
 /// they may look at arrays of integers.
 using Lanes = std::int32_t __attribute__((vector_size(64), may_alias));
 using UnsignedLanes = std::uint32_t __attribute__((vector_size(64), may_alias));
+using FloatLanes = float __attribute__((vector_size(64), may_alias));
 
 // Always inlined: a vector this wide has no calling convention on targets without AVX-512.
 #define RINGSCALE_LANES_INLINE static inline __attribute__((always_inline))

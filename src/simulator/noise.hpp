@@ -22,6 +22,7 @@ inline std::uint32_t mix_keys(std::uint32_t rank_key, std::uint32_t group_key) {
 }
 
 inline constexpr std::int64_t steps_per_noise_group = 4;
+inline constexpr std::int64_t steps_per_noise_pair = 2;
 /// Complements the bytes that the four steps of a group subtract.
 inline constexpr std::uint32_t noise_flips[4] = {0x00000000U, 0xFF00FF00U, 0xFFFF0000U, 0x00FFFF00U};
 /// Mean of noise_of: four bytes of mean -1/2.
@@ -47,6 +48,25 @@ inline std::uint32_t noise_rank_key(std::uint64_t seed, std::int64_t rank) {
 inline std::uint32_t noise_group_key(std::uint64_t seed, std::int64_t step) {
   return static_cast<std::uint32_t>(
       problem::random_bits(seed, 0x73746570U, static_cast<std::uint64_t>(step / steps_per_noise_group)) >> 32);
+}
+
+/// Jitter that is drawn from a table takes 16 bits a step: keys are then those of two steps, which take a half each.
+inline std::uint32_t noise_pair_key(std::uint64_t seed, std::int64_t step) {
+  return static_cast<std::uint32_t>(
+      problem::random_bits(seed, 0x70616972U, static_cast<std::uint64_t>(step / steps_per_noise_pair)) >> 32);
+}
+inline std::uint32_t half_of(std::uint32_t bits, std::int64_t step) {
+  return step % steps_per_noise_pair == 0 ? bits & 0xFFFFU : bits >> 16;
+}
+
+/// Keys of the steps of one group: that of the group, or those of its two pairs.
+struct GroupKeys {
+  std::uint32_t first = 0;
+  std::uint32_t second = 0; ///< of the later pair
+};
+inline GroupKeys noise_keys(std::uint64_t seed, std::int64_t first_step, bool in_pairs) {
+  return in_pairs ? GroupKeys{noise_pair_key(seed, first_step), noise_pair_key(seed, first_step + steps_per_noise_pair)}
+                  : GroupKeys{noise_group_key(seed, first_step), 0};
 }
 
 /// A device's time factor: exp(spread z), z standard normal: median 1, never negative.

@@ -9,7 +9,7 @@ void add_last_step(const RingCosts &costs, const SimulationOptions &options, con
   for (std::size_t rank = 0; rank < finish.ticks.size(); ++rank) {
     const std::int64_t place = finish.rank_of(static_cast<std::int64_t>(rank));
     const std::int64_t work = work_ticks(costs, options, scale, place, last);
-    finish.ticks[rank] += work + jitter_ticks(options, scale, place, last, work);
+    finish.ticks[rank] += work + jitter_ticks(costs.measured_jitter(), options, scale, place, last, work);
   }
 }
 
@@ -21,8 +21,7 @@ Finish run_plain(const RingCosts &costs, const SimulationOptions &options, const
   for (std::int64_t step = 0; step + 1 < costs.steps(); ++step) {
     times.front() = times[static_cast<std::size_t>(ring_size)];
     times.back() = times[1];
-    advance_row(times.data() + 1, ticks.row(step), ticks.rank_keys(), noise_group_key(options.seed, step),
-                static_cast<int>(step % steps_per_noise_group), 0, ring_size);
+    advance_row(times.data() + 1, ticks.row(step), ticks.rank_keys(), ticks.step_key(step), step, 0, ring_size);
   }
   Finish finish;
   finish.ticks.assign(times.begin() + 1, times.end() - 1);

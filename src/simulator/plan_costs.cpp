@@ -5,7 +5,6 @@
 
 #include "machine/links.hpp"
 #include "memory/closed_form.hpp"
-#include "problem/counter_random.hpp"
 #include "problem/invalid_input.hpp"
 #include "simulator/device_time.hpp"
 #include "simulator/stored_problem.hpp"
@@ -29,17 +28,6 @@ TokenSet longest_spans(const std::vector<TokenSet> &sets) {
   return longest;
 }
 
-void require_quantiles(const machine::Machine &machine) {
-  const std::vector<double> &quantiles = machine.jitter.relative_quantiles;
-  const bool good = quantiles.size() >= 2 && quantiles.front() > 0.0 && quantiles.back() <= 100.0 &&
-                    std::is_sorted(quantiles.begin(), quantiles.end());
-  if (!good) {
-    throw problem::InvalidInput("measured jitter: machine " + machine.name +
-                                " has no rising jitter.relative_quantiles between 0 and 100; calibrate it, or give the "
-                                "jitter as a number");
-  }
-}
-
 } // namespace
 
 PlanCosts::PlanCosts(const machine::Fleet &fleet, const SimulationOptions &options) : fleet_(fleet), options_(options) {
@@ -51,8 +39,10 @@ PlanCosts::PlanCosts(const machine::Fleet &fleet, const SimulationOptions &optio
   for (std::int64_t rank = 0; rank < ring_size(); ++rank) {
     queries_.push_back(schedule::queries_of(problem, rank));
     keys_.push_back(schedule::keys_of(problem, rank));
-    const double drawn = device_time_factor(options, rank);
-    time_factor_.push_back(options.device_speeds.empty() ? drawn : drawn / options.device_speeds[index(rank)]);
+    time_factor_.push_back(device_time_factor(options, rank));
+  }
+  if (options.measured_jitter) {
+    measured_jitter_ = MeasuredJitter(fleet, options.seed);
   }
   find_bytes();
   if (problem.layout == schedule::MessageLayout::copied) {
@@ -75,9 +65,6 @@ void PlanCosts::add_types() {
     const std::string dtype = types_.empty() ? options_.dtype : types_[0].work.forward_tile().dtype();
     types_.push_back({machine, MeetingWork(machine, options_.problem, dtype, options_.tile_speedup),
                       machine.step_fixed_s.value, machine.overlap.hidden_fraction.value, 0.0});
-    if (options_.measured_jitter) {
-      require_quantiles(machine);
-    }
   }
   if (fleet_.mixed()) {
     if (options_.ranks_on_node > 0) {
@@ -123,28 +110,6 @@ double PlanCosts::largest_step_fixed_s() const {
   double most = 0.0;
   for (const Type &one : types_) {
     most = std::max(most, one.step_fixed_s);
-  }
-  return most;
-}
-
-double PlanCosts::measured_jitter(std::int64_t rank, std::int64_t step) const {
-  if (!options_.measured_jitter) {
-    return 0.0;
-  }
-  const std::vector<double> &quantiles = type(rank).machine.jitter.relative_quantiles;
-  const auto counter = (static_cast<std::uint64_t>(rank) << 32) ^ static_cast<std::uint64_t>(step);
-  // Quantiles are equally far apart; between two of them the distribution is taken to be uniform.
-  const double place =
-      problem::random_uniform(options_.seed, 0x6A697474U, counter) * static_cast<double>(quantiles.size() - 1);
-  const auto cell = static_cast<std::size_t>(place);
-  const double weight = place - static_cast<double>(cell);
-  return (1.0 - weight) * quantiles[cell] + weight * quantiles[cell + 1] - 1.0;
-}
-
-double PlanCosts::largest_measured_jitter() const {
-  double most = 0.0;
-  for (const Type &one : types_) {
-    most = options_.measured_jitter ? std::max(most, one.machine.jitter.relative_quantiles.back() - 1.0) : 0.0;
   }
   return most;
 }

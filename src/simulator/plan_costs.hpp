@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "machine/fleet.hpp"
+#include "simulator/measured_jitter.hpp"
 #include "simulator/meeting_work.hpp"
 #include "simulator/plan_steps.hpp"
 #include "simulator/simulation.hpp"
@@ -38,10 +39,8 @@ public:
   double largest_time_factor() const;
   double step_fixed_s(std::int64_t rank) const { return type(rank).step_fixed_s; }
   double largest_step_fixed_s() const;
-  /// Relative deviation of the work of `rank` in `step` from its median, drawn from its machine's measured quantiles; 0
-  /// unless options.measured_jitter.
-  double measured_jitter(std::int64_t rank, std::int64_t step) const;
-  double largest_measured_jitter() const;
+  /// Jitter as the machines were measured; none unless options.measured_jitter.
+  const MeasuredJitter &measured_jitter() const { return measured_jitter_; }
 
   /// A message alone, nobody computing; between devices of different types over the slower of both farthest links.
   /// Layout separate: two messages, so a latency and an overhead more.
@@ -99,6 +98,7 @@ private:
   std::vector<double> block_bytes_; ///< by owner; one entry when all are taken for the largest
   std::vector<double> result_bytes_;
   std::vector<double> time_factor_;
+  MeasuredJitter measured_jitter_;
   std::vector<double> step_factor_;
   double largest_work_s_ = 0.0;
 };

@@ -111,9 +111,8 @@ private:
       free_[place(rank)] = posted_[place(rank)] + ticks;
       finish_.work[place(rank)] += ticks;
       // Jitter lengthens all parts of a step's work alike; without any the stretch is exactly 1.
-      const bool jitters = options_.measured_jitter || options_.jitter > 0.0;
       const double stretch =
-          jitters && step < steps_ ? jitter_stretch(ticks, steady_ticks(costs_, scale_, rank, work)) : 1.0;
+          has_jitter(options_) && step < steps_ ? jitter_stretch(ticks, steady_ticks(costs_, scale_, rank, work)) : 1.0;
       finish_.fixed_terms[place(rank)] += step < steps_ ? stretch : 0.0;
       finish_.merge_s[place(rank)] += work.merge_s * costs_.time_factor(rank) * stretch;
       finish_.longest_work_s = std::max(finish_.longest_work_s, work.total());
@@ -247,7 +246,7 @@ private:
 TickScale plan_tick_scale(const PlanCosts &costs, const SimulationOptions &options, int bits) {
   const double noise = static_cast<double>(largest_noise) / noise_deviation * options.jitter;
   const double work_s = (costs.largest_work_s() * costs.largest_time_factor() + costs.largest_step_fixed_s()) *
-                        (1.0 + noise + costs.largest_measured_jitter());
+                        (1.0 + noise + std::max(0.0, costs.measured_jitter().largest()));
   double most_tokens_addition_s = 0.0;
   double most_copy_s = 0.0;
   for (std::int64_t owner = 0; owner < costs.ring_size(); ++owner) {
@@ -277,10 +276,7 @@ std::int64_t plan_work_ticks(const PlanCosts &costs, const SimulationOptions &op
     return 0;
   }
   const std::int64_t ticks = steady_ticks(costs, scale, rank, work);
-  if (options.measured_jitter) {
-    return ticks + std::llround(static_cast<double>(ticks) * costs.measured_jitter(rank, step));
-  }
-  return ticks + jitter_ticks(options, scale, rank, step, ticks);
+  return ticks + jitter_ticks(costs.measured_jitter(), options, scale, rank, step, ticks);
 }
 
 PlanFinish run_plan(const PlanCosts &costs, const SimulationOptions &options, const TickScale &scale,

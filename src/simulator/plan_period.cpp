@@ -16,8 +16,7 @@ bool equal_counts(const problem::TokenSet &one, const problem::TokenSet &other) 
 /// All ranks have as many tokens, and as fast devices.
 bool shares_are_equal(const SimulationOptions &options) {
   const schedule::RingProblem &problem = options.problem;
-  if (devices_differ(options) || options.jitter > 0.0 || options.measured_jitter || !options.device_speeds.empty() ||
-      problem.chunks.weighted()) {
+  if (devices_differ(options) || has_jitter(options) || problem.chunks.weighted()) {
     return false;
   }
   const problem::TokenSet queries = schedule::queries_of(problem, 0);

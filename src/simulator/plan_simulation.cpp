@@ -57,7 +57,7 @@ bool is_simple_ring(const SimulationOptions &options) {
          !schedule::has_results(problem) && problem.hops == schedule::Hops::all &&
          problem.layout == schedule::MessageLayout::stored_packed &&
          problem.pattern.kind == problem::PatternKind::dense && !problem.chunks.weighted() &&
-         problem.chunks.granule_tokens == 1 && options.device_speeds.empty() && !options.measured_jitter;
+         problem.chunks.granule_tokens == 1;
 }
 
 Simulation simulate_plan(const machine::Fleet &fleet, const SimulationOptions &options) {

@@ -6,8 +6,7 @@
 namespace ringscale::simulator {
 
 /// Whether the ring engines know this problem: forward rings of key/value blocks in one message, every block all the
-/// way round, dense, chunks alike, devices of one type that differ by drawn speeds alone. Everything else is the plan
-/// engine's.
+/// way round, dense, chunks alike; devices of any types and speeds. Everything else is the plan engine's.
 bool is_simple_ring(const SimulationOptions &options);
 
 /// Simulates any schedule by its plan; throws InvalidInput for rings too large to compute every step of every device.

@@ -27,14 +27,18 @@ inline std::int64_t next_start(std::int64_t before, std::int64_t own, std::int64
   return std::max(compute_free, std::max(block_held, buffer_passed));
 }
 
-/// One step for ranks [begin, end) of a row, in place; reads times[begin - 1 .. end].
-inline void advance_row(std::int64_t *times, const StepRow &row, const std::uint32_t *rank_keys,
-                        std::uint32_t group_key, int step_in_group, std::int64_t begin, std::int64_t end) {
+/// `step` for ranks [begin, end) of a row, in place; reads times[begin - 1 .. end]. `step_key`: TickCosts::step_key.
+inline void advance_row(std::int64_t *times, const StepRow &row, const std::uint32_t *rank_keys, std::uint32_t step_key,
+                        std::int64_t step, std::int64_t begin, std::int64_t end) {
+  const auto step_in_group = static_cast<int>(step % steps_per_noise_group);
   std::int64_t before = times[begin - 1];
   for (std::int64_t rank = begin; rank < end; ++rank) {
     std::int64_t work = row.work[rank];
-    if (row.amplitude != nullptr) {
-      const std::int32_t noise = noise_of(mix_keys(rank_keys[rank], group_key), step_in_group);
+    if (row.measured != nullptr) {
+      const std::uint32_t uniform = half_of(mix_keys(rank_keys[rank], step_key), step);
+      work += row.measured->ticks(row.measured->table(rank), uniform, row.amplitude[rank], row.single_precision);
+    } else if (row.amplitude != nullptr) {
+      const std::int32_t noise = noise_of(mix_keys(rank_keys[rank], step_key), step_in_group);
       work += shifted(row.amplitude[rank] * noise, row.jitter_exponent);
     }
     const std::int64_t own = times[rank];

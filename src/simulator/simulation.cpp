@@ -47,9 +47,10 @@ bool helps(const ProcessGroup *processes) { return processes != nullptr && proce
 void require_feasible(const RingCosts &costs) {
   const double work = static_cast<double>(costs.ring_size()) * static_cast<double>(costs.steps());
   if (costs.ring_size() > most_unfolded_ranks || work > most_steps_computed) {
-    throw InvalidInput("ring_size " + std::to_string(costs.ring_size()) +
-                       " is too large to compute every step of every device (up to 1e13 are computed); without "
-                       "speed_spread and jitter, unmasked or zigzag, equal devices fold into one at any size");
+    throw InvalidInput(
+        "ring_size " + std::to_string(costs.ring_size()) +
+        " is too large to compute every step of every device (up to 1e13 are computed); without "
+        "speed_spread, jitter and several types, unmasked or zigzag, equal devices fold into one at any size");
   }
 }
 
@@ -98,8 +99,17 @@ Finish advance(const RingCosts &costs, const SimulationOptions &options, Process
   }
 }
 
-Simulation simulate_ring(const machine::Machine &machine, const SimulationOptions &options, ProcessGroup *processes) {
-  const RingCosts costs(machine, options);
+/// Devices of several types, and their tables, stand in memory one by one.
+void require_room(const machine::Fleet &fleet) {
+  if (fleet.mixed() && fleet.devices() > most_unfolded_ranks) {
+    throw InvalidInput("ring_size " + std::to_string(fleet.devices()) + " is too large for devices of several types (" +
+                       std::to_string(most_unfolded_ranks) + " at most)");
+  }
+}
+
+Simulation simulate_ring(const machine::Fleet &fleet, const SimulationOptions &options, ProcessGroup *processes) {
+  require_room(fleet);
+  const RingCosts costs(fleet, options);
   Simulation result;
   TickScale scale;
   const Finish finish = advance(costs, options, processes, scale, result);
@@ -117,7 +127,7 @@ Simulation simulate_ring(const machine::Machine &machine, const SimulationOption
   result.extrapolation = costs.extrapolation();
   result.hops_per_device = static_cast<double>(costs.steps() - 1);
   result.hops = ring_size * result.hops_per_device;
-  complete(machine::Fleet(machine, costs.ring_size()), options, costs.element_bytes(), costs.step_fixed_s(), result);
+  complete(fleet, options, costs.element_bytes(), costs.largest_step_fixed_s(), result);
   return result;
 }
 
@@ -182,12 +192,12 @@ Simulation simulate(const machine::Machine &machine, const SimulationOptions &op
 Simulation simulate(const machine::Fleet &fleet, const SimulationOptions &options, ProcessGroup *processes) {
   const auto begin = std::chrono::steady_clock::now();
   validate(options);
-  const bool simple = is_simple_ring(options) && !fleet.mixed();
+  const bool simple = is_simple_ring(options);
   if (!simple && options.engine != Engine::automatic && options.engine != Engine::plan) {
     throw InvalidInput("the plain, blocked and folded engines know dense forward rings of key/value blocks alone; use "
                        "engine automatic or plan");
   }
-  Simulation result = simple && options.engine != Engine::plan ? simulate_ring(fleet.machine(0), options, processes)
+  Simulation result = simple && options.engine != Engine::plan ? simulate_ring(fleet, options, processes)
                                                                : simulate_plan(fleet, options);
   if (options.tile_speedup != 1.0) {
     note_what_if(options, result);
@@ -205,8 +215,9 @@ Simulation simulate(const machine::Fleet &fleet, const SimulationOptions &option
 
 void help_simulate(const machine::Fleet &fleet, const SimulationOptions &options, ProcessGroup &processes) {
   validate(options);
-  if (is_simple_ring(options) && !fleet.mixed() && options.engine != Engine::plan) {
-    const RingCosts costs(fleet.machine(0), options);
+  if (is_simple_ring(options) && options.engine != Engine::plan) {
+    require_room(fleet);
+    const RingCosts costs(fleet, options);
     TickScale scale;
     Simulation result;
     advance(costs, options, &processes, scale, result);

@@ -15,7 +15,7 @@
 namespace ringscale::simulator {
 
 /// How the recurrence is advanced. All give the same bits for the same tick: plain goes step by step over all ranks,
-/// blocked takes blocks of ranks many steps at a time, folded advances one period of equal devices; plan interprets the
+/// blocked takes strips of ranks many steps at a time, folded advances one period of equal devices; plan interprets the
 /// plans of any schedule, the others know forward rings of key/value blocks alone.
 enum class Engine { automatic, plain, blocked, folded, plan };
 

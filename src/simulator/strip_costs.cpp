@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "simulator/strip_costs.hpp"
-#include "simulator/device_time.hpp"
 
 #include <algorithm>
+#include <bit>
 
+#include "simulator/device_time.hpp"
+#include "simulator/lane_draws.hpp"
 #include "simulator/noise.hpp"
 
 namespace ringscale::simulator {
@@ -32,7 +34,8 @@ UnsignedLanes &lanes(BundleArray<std::uint32_t> &array, std::int64_t cell) {
 StripCosts::StripCosts(const RingCosts &costs, const SimulationOptions &options, const TickScale &scale,
                        const Strips &strips, std::int64_t first_bundle, std::int64_t last_bundle)
     : costs_(costs), options_(options), scale_(scale), strips_(strips), first_bundle_(first_bundle) {
-  noise_.present = options.jitter > 0.0;
+  noise_.present = has_jitter(options);
+  noise_.measured = options.measured_jitter ? &costs.measured_jitter() : nullptr;
   noise_.left_shift = std::max(0, scale.jitter_exponent);
   noise_.right_shift = std::max(0, -scale.jitter_exponent);
   std::int64_t longest_hop = 0;
@@ -43,7 +46,7 @@ StripCosts::StripCosts(const RingCosts &costs, const SimulationOptions &options,
     longest_hop = std::max(longest_hop, hop);
   }
   if (costs.work_is_by_class()) {
-    hops_alike_ = pace_ == longest_hop && costs.classes().query_classes() == 1;
+    hops_alike_ = pace_ == longest_hop && costs.classes().query_classes() == 1 && costs.types() == 1;
     find_relations();
   } else {
     for (std::int64_t rank = 0; rank < costs.ring_size(); ++rank) {
@@ -55,13 +58,17 @@ StripCosts::StripCosts(const RingCosts &costs, const SimulationOptions &options,
 
 void StripCosts::find_relations() {
   const StepClasses &classes = costs_.classes();
-  const auto work_s = [&](int query_class, int relation) { return costs_.class_work(query_class, relation).total(); };
+  const auto work_s = [&](std::size_t type, int query_class, int relation) {
+    return costs_.class_work(type, query_class, relation).total();
+  };
   for (int relation = 0; relation < classes.key_relations(); ++relation) {
     int first = 0;
     const auto differs = [&] {
-      for (int query_class = 0; query_class < classes.query_classes(); ++query_class) {
-        if (work_s(query_class, first) != work_s(query_class, relation)) {
-          return true;
+      for (std::size_t type = 0; type < costs_.types(); ++type) {
+        for (int query_class = 0; query_class < classes.query_classes(); ++query_class) {
+          if (work_s(type, query_class, first) != work_s(type, query_class, relation)) {
+            return true;
+          }
         }
       }
       return !classes.occurs(first);
@@ -70,9 +77,9 @@ void StripCosts::find_relations() {
       ++first;
     }
     stands_for_.push_back(first);
-    // With one query class and equal hops, what is exposed depends on the relation alone.
+    // With one type, one query class and equal hops, what is exposed depends on the relation alone.
     exposed_of_relation_.push_back(
-        hops_alike_ ? step_ticks(costs_, options_, scale_, 0, work_s(0, relation), 1.0).exposed : 0);
+        hops_alike_ ? step_ticks(costs_, options_, scale_, 0, work_s(0, 0, relation), 1.0).exposed : 0);
   }
 }
 
@@ -82,6 +89,9 @@ void StripCosts::fill_bundle(std::int64_t index) {
   Bundle &bundle = bundles_[place(index - first_bundle_)];
   bundle.hop = BundleArray<std::int32_t>(cells);
   bundle.rank_keys = BundleArray<std::uint32_t>(noise_.present ? cells : 0);
+  if (noise_.measured != nullptr) {
+    find_tables(index, bundle);
+  }
   bundle.by_relation.resize(costs_.work_is_by_class() ? place(classes.key_relations()) : 0);
   for (std::size_t relation = 0; relation < bundle.by_relation.size(); ++relation) {
     const bool occurs = is_filled(static_cast<int>(relation));
@@ -103,7 +113,7 @@ void StripCosts::fill_bundle(std::int64_t index) {
       for (int relation = 0; relation < classes.key_relations(); ++relation) {
         if (is_filled(relation)) {
           Arrays &arrays = bundle.by_relation[place(relation)];
-          const double work_s = costs_.class_work(classes.query_class(rank), relation).total();
+          const double work_s = costs_.class_work(costs_.type_of(rank), classes.query_class(rank), relation).total();
           const StepTicks ticks = step_ticks(costs_, options_, scale_, rank, work_s, factor);
           arrays.all_hidden = arrays.all_hidden && ticks.exposed == 0;
           put(ticks, cell, lane, arrays.work, arrays.exposed, arrays.amplitude);
@@ -113,12 +123,36 @@ void StripCosts::fill_bundle(std::int64_t index) {
   }
 }
 
+void StripCosts::find_tables(std::int64_t index, Bundle &bundle) const {
+  const MeasuredJitter &measured = *noise_.measured;
+  const auto table_in = [&](std::int64_t cell, std::int64_t lane) -> const MeasuredJitter::Table & {
+    return measured.table(strips_.rank_in(index * lane_count + lane, cell));
+  };
+  const MeasuredJitter::Table &first = table_in(0, 0);
+  bool all_alike = first.cells <= most_cells_in_registers;
+  bundle.table_cells = bundle.table_first_cell = BundleArray<std::uint32_t>(strips_.cells());
+  for (std::int64_t cell = 0; cell < strips_.cells(); ++cell) {
+    for (std::int64_t lane = 0; lane < lane_count; ++lane) {
+      const MeasuredJitter::Table &table = table_in(cell, lane);
+      all_alike = all_alike && table == first;
+      bundle.table_cells.lanes_of(cell)[lane] = table.cells;
+      bundle.table_first_cell.lanes_of(cell)[lane] = table.first_cell;
+    }
+  }
+  if (all_alike) {
+    bundle.table = &first;
+    bundle.table_cells = bundle.table_first_cell = BundleArray<std::uint32_t>();
+  }
+}
+
 void StripCosts::put(const StepTicks &ticks, std::int64_t cell, std::int64_t lane, BundleArray<std::int32_t> &work,
                      BundleArray<std::int32_t> &exposed, BundleArray<std::uint32_t> &amplitude) const {
   work.lanes_of(cell)[lane] = static_cast<std::int32_t>(ticks.work - pace_);
   exposed.lanes_of(cell)[lane] = static_cast<std::int32_t>(ticks.exposed);
   if (noise_.present) {
-    amplitude.lanes_of(cell)[lane] = static_cast<std::uint32_t>(ticks.amplitude) * in_all_bytes;
+    amplitude.lanes_of(cell)[lane] = noise_.measured != nullptr
+                                         ? std::bit_cast<std::uint32_t>(static_cast<float>(ticks.amplitude))
+                                         : static_cast<std::uint32_t>(ticks.amplitude) * in_all_bytes;
   }
 }
 
@@ -132,6 +166,9 @@ LaneRow StripCosts::row_of(const Bundle &bundle, const BundleArray<std::int32_t>
   if (noise_.present) {
     row.amplitude = &lanes(amplitude, 0);
     row.rank_keys = &lanes(bundle.rank_keys, 0);
+    row.table = bundle.table;
+    row.table_cells = &lanes(bundle.table_cells, 0);
+    row.table_first_cell = &lanes(bundle.table_first_cell, 0);
   }
   return row;
 }

@@ -62,10 +62,13 @@ private:
   struct Bundle {
     BundleArray<std::int32_t> hop;
     BundleArray<std::uint32_t> rank_keys;
+    const MeasuredJitter::Table *table = nullptr; ///< of all ranks; else each rank's:
+    BundleArray<std::uint32_t> table_cells, table_first_cell;
     std::vector<Arrays> by_relation; ///< empty when work is no function of the class
   };
 
   void find_relations();
+  void find_tables(std::int64_t index, Bundle &bundle) const;
   bool is_filled(int relation) const {
     return costs_.classes().occurs(relation) && stands_for_[static_cast<std::size_t>(relation)] == relation;
   }

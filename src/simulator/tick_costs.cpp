@@ -32,18 +32,16 @@ TickScale TickScale::of(const RingCosts &costs, const SimulationOptions &options
   for (std::int64_t rank = 0; rank < costs.ring_size() && devices_differ(options); ++rank) {
     slowest = std::max(slowest, device_time_factor(options, rank));
   }
-  const double noise = static_cast<double>(largest_noise) / noise_deviation * options.jitter;
-  const double work_s = (costs.largest_work_s() * slowest + costs.step_fixed_s()) * (1.0 + noise);
-  const double hop_s = costs.largest_hop_s();
-  const double exposed_s = costs.exposed_s(costs.largest_work_s() + costs.step_fixed_s(), hop_s);
-  const double longest_s = std::max(work_s, hop_s) + exposed_s;
+  const double noise = options.measured_jitter ? std::max(0.0, costs.measured_jitter().largest())
+                                               : static_cast<double>(largest_noise) / noise_deviation * options.jitter;
+  const double steady_s = costs.largest_work_s() * slowest + costs.largest_step_fixed_s();
+  const double longest_s = std::max(steady_s * (1.0 + noise), costs.largest_hop_s()) + costs.largest_exposed_s();
   TickScale scale;
   if (longest_s > 0.0) {
     scale.tick_s = longest_s / std::ldexp(1.0, bits);
     scale.longest_step = (std::int64_t{1} << bits) + 8; // rounding of the parts
     scale.byte_amplitudes = bits <= most_lane_bits;
-    set_jitter_exponent(scale, (costs.largest_work_s() * slowest + costs.step_fixed_s()) / scale.tick_s,
-                        options.jitter);
+    set_jitter_exponent(scale, steady_s / scale.tick_s, options.jitter);
   }
   return scale;
 }
@@ -51,7 +49,7 @@ TickScale TickScale::of(const RingCosts &costs, const SimulationOptions &options
 std::int64_t work_ticks(const RingCosts &costs, const SimulationOptions &options, const TickScale &scale,
                         std::int64_t rank, std::int64_t step) {
   const double factor = device_time_factor(options, rank);
-  return rounded(costs.work(rank, step).total() * factor + costs.step_fixed_s(), scale);
+  return rounded(costs.work(rank, step).total() * factor + costs.step_fixed_s(rank), scale);
 }
 
 std::int64_t jitter_amplitude(const SimulationOptions &options, const TickScale &scale, std::int64_t work) {
@@ -68,7 +66,8 @@ std::int64_t hop_ticks(const RingCosts &costs, const TickScale &scale, std::int6
 }
 
 std::int64_t exposed_ticks(const RingCosts &costs, const TickScale &scale, std::int64_t rank, std::int64_t step) {
-  return rounded(costs.exposed_s(costs.work(rank, step).total() + costs.step_fixed_s(), costs.hop_s(rank)), scale);
+  const double work_s = costs.work(rank, step).total() + costs.step_fixed_s(rank);
+  return rounded(costs.exposed_s(rank, work_s, costs.hop_s(rank)), scale);
 }
 
 std::int64_t jitter_ticks(const SimulationOptions &options, const TickScale &scale, std::int64_t rank,
@@ -82,13 +81,23 @@ std::int64_t jitter_ticks(const SimulationOptions &options, const TickScale &sca
   return jitter_centre(scale, amplitude) + shifted(amplitude * noise, scale.jitter_exponent);
 }
 
+std::int64_t jitter_ticks(const MeasuredJitter &measured, const SimulationOptions &options, const TickScale &scale,
+                          std::int64_t rank, std::int64_t step, std::int64_t work) {
+  return measured.present()
+             ? measured.ticks(measured.table(rank), measured.uniform(rank, step), work, scale.byte_amplitudes)
+             : jitter_ticks(options, scale, rank, step, work);
+}
+
 StepTicks step_ticks(const RingCosts &costs, const SimulationOptions &options, const TickScale &scale,
                      std::int64_t rank, double work_s, double factor) {
   StepTicks ticks;
-  ticks.work = rounded(work_s * factor + costs.step_fixed_s(), scale);
-  ticks.exposed = rounded(costs.exposed_s(work_s + costs.step_fixed_s(), costs.hop_s(rank)), scale);
+  const double fixed_s = costs.step_fixed_s(rank);
+  ticks.work = rounded(work_s * factor + fixed_s, scale);
+  ticks.exposed = rounded(costs.exposed_s(rank, work_s + fixed_s, costs.hop_s(rank)), scale);
   ticks.hop_in = hop_ticks(costs, scale, rank);
-  if (options.jitter > 0.0) {
+  if (options.measured_jitter) {
+    ticks.amplitude = ticks.work;
+  } else if (options.jitter > 0.0) {
     ticks.amplitude = jitter_amplitude(options, scale, ticks.work);
     ticks.work += jitter_centre(scale, ticks.amplitude);
   }
@@ -107,7 +116,7 @@ TickCosts::TickCosts(const RingCosts &costs, const SimulationOptions &options, c
   for (std::int64_t rank = 0; rank <= ring_size; ++rank) {
     hop_in_.push_back(hop_ticks(costs, scale, rank % ring_size));
   }
-  for (std::int64_t rank = 0; rank < ring_size && options.jitter > 0.0; ++rank) {
+  for (std::int64_t rank = 0; rank < ring_size && has_jitter(options); ++rank) {
     rank_keys_.push_back(noise_rank_key(options.seed, rank));
   }
   composed_.resize(ring_size);
@@ -125,7 +134,7 @@ TickCosts::TickCosts(const RingCosts &costs, const SimulationOptions &options, c
         if (rank == 0) {
           arrays.resize(ring_size);
         }
-        const double work_s = costs.class_work(classes.query_class(rank), relation).total();
+        const double work_s = costs.class_work(costs.type_of(rank), classes.query_class(rank), relation).total();
         fill(rank, step_ticks(costs, options, scale, rank, work_s, factor), arrays);
       }
     }
@@ -141,8 +150,10 @@ void TickCosts::fill(std::int64_t rank, const StepTicks &ticks, Arrays &arrays) 
 }
 
 StepRow TickCosts::row_of(const Arrays &arrays) const {
-  return {arrays.work.data(), options_.jitter > 0.0 ? arrays.amplitude.data() : nullptr, arrays.hop_in.data(),
-          arrays.hop_out.data(), scale_.jitter_exponent};
+  return {arrays.work.data(),     has_jitter(options_) ? arrays.amplitude.data() : nullptr,
+          arrays.hop_in.data(),   arrays.hop_out.data(),
+          scale_.jitter_exponent, options_.measured_jitter ? &costs_.measured_jitter() : nullptr,
+          scale_.byte_amplitudes};
 }
 
 StepRow TickCosts::row(std::int64_t step) {

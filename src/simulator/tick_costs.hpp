@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "simulator/noise.hpp"
 #include "simulator/ring_costs.hpp"
 #include "simulator/simulation.hpp"
 
@@ -17,7 +18,7 @@ struct TickScale {
   /// Jitter in ticks is amplitude x noise x 2^jitter_exponent.
   int jitter_exponent = 0;
   /// Amplitudes are at most largest_byte_amplitude: so in scales of at most most_lane_bits, where sixteen products of
-  /// amplitude and noise are one instruction.
+  /// amplitude and noise are one instruction. Measured jitter is then multiplied in single precision.
   bool byte_amplitudes = false;
 
   static TickScale of(const RingCosts &costs, const SimulationOptions &options, int bits);
@@ -34,7 +35,7 @@ inline std::int64_t shifted(std::int64_t value, int exponent) {
 /// What one rank does in one step, in ticks; a rank's jitter is shifted(amplitude x noise, jitter_exponent).
 struct StepTicks {
   std::int64_t work = 0;      ///< at the rank's speed, with the fixed term and less the mean of the jitter
-  std::int64_t amplitude = 0; ///< of the work's jitter
+  std::int64_t amplitude = 0; ///< of the work's jitter; all the work where jitter is as measured
   std::int64_t exposed = 0;   ///< what does not hide behind the longer of work and hop into the rank
   std::int64_t hop_in = 0;    ///< into the rank
 };
@@ -46,6 +47,8 @@ struct StepRow {
   const std::int64_t *hop_in = nullptr;    ///< with exposed
   const std::int64_t *hop_out = nullptr;   ///< hop to the next rank + exposed
   int jitter_exponent = 0;
+  const MeasuredJitter *measured = nullptr; ///< where jitter is drawn from tables
+  bool single_precision = false;            ///< of what is drawn
 };
 
 /// Rows of costs, made once per class of work where work is a function of the class.
@@ -56,8 +59,11 @@ public:
   /// Row for a step that ends in a hop; valid until the next call.
   StepRow row(std::int64_t step);
 
-  /// Keys of noise.hpp from rank 0 on.
+  /// Keys of noise.hpp from rank 0 on, and of that step's group or pair.
   const std::uint32_t *rank_keys() const { return rank_keys_.data(); }
+  std::uint32_t step_key(std::int64_t step) const {
+    return options_.measured_jitter ? noise_pair_key(options_.seed, step) : noise_group_key(options_.seed, step);
+  }
 
 private:
   struct Arrays {
@@ -93,9 +99,13 @@ inline double jitter_stretch(std::int64_t with_jitter, std::int64_t without) {
   return with_jitter == without ? 1.0 : static_cast<double>(with_jitter) / static_cast<double>(without);
 }
 
-/// Jitter of (rank, step) for that work, centre included.
+/// Jitter of (rank, step) for that work, drawn from near a normal distribution, centre included.
 std::int64_t jitter_ticks(const SimulationOptions &options, const TickScale &scale, std::int64_t rank,
                           std::int64_t step, std::int64_t work);
+/// Whichever jitter the options ask for; `measured` is that of the costs.
+std::int64_t jitter_ticks(const MeasuredJitter &measured, const SimulationOptions &options, const TickScale &scale,
+                          std::int64_t rank, std::int64_t step, std::int64_t work);
+inline bool has_jitter(const SimulationOptions &options) { return options.measured_jitter || options.jitter > 0.0; }
 /// All costs of a rank with that nominal work in seconds; `factor` is its time factor.
 StepTicks step_ticks(const RingCosts &costs, const SimulationOptions &options, const TickScale &scale,
                      std::int64_t rank, double work_s, double factor);

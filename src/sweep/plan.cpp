@@ -10,6 +10,7 @@
 #include "report/results_document.hpp"
 #include "sweep/axis.hpp"
 #include "sweep/fingerprint.hpp"
+#include "sweep/simulated_points.hpp"
 
 namespace ringscale::sweep {
 
@@ -109,7 +110,9 @@ std::set<std::string> Plan::machines() const {
   std::set<std::string> files;
   for (const Point &point : points) {
     if (point.kind == PointKind::simulated) {
-      files.insert(point.machine);
+      for (const DeviceGroupFile &group : groups_of(point)) {
+        files.insert(group.file);
+      }
     }
   }
   return files;

@@ -21,7 +21,8 @@ struct Plan {
   std::vector<Point> points;
 
   bool has(PointKind kind) const;
-  /// Machine files that simulated points name, each once; the empty name stands for the command line's file.
+  /// Machine files that simulated points name, each once and without counts; the empty name stands for the command
+  /// line's file.
   std::set<std::string> machines() const;
   /// Ranks the measured points need, 0 without any.
   std::int64_t largest_measured_ring() const;

@@ -10,6 +10,7 @@
 #include "problem/words.hpp"
 #include "sweep/fingerprint.hpp"
 #include "sweep/schedule_settings.hpp"
+#include "sweep/simulated_points.hpp"
 
 namespace ringscale::sweep {
 
@@ -102,6 +103,22 @@ void read_merge_error(const ObjectReader &reader, ring::MergeErrorOptions &optio
   }
 }
 
+/// What can be said of a simulated point without its machines.
+void require_simulated(const ObjectReader &reader, const Point &point) {
+  try {
+    if (point.one_node && point.simulate.ranks_on_node > 0) {
+      throw InvalidInput("one_node and ranks_on_node exclude each other");
+    }
+    simulator::SimulationOptions options;
+    options.problem = point.problem();
+    apply(point.simulate, Spelling::keys, options);
+    simulator::validate(options);
+    groups_of(point);
+  } catch (const InvalidInput &error) {
+    throw InvalidInput(reader.where() + ": " + error.what());
+  }
+}
+
 std::string readable_id(const Point &point) {
   const schedule::RingProblem &problem = point.problem();
   const auto &attention = problem.attention;
@@ -123,7 +140,9 @@ std::string readable_id(const Point &point) {
   id.append("_tokens_").append(std::to_string(attention.tokens));
   id.append("_ring_").append(std::to_string(problem.ring_size));
   if (!point.machine.empty()) {
-    id.append("_").append(std::filesystem::path(point.machine).stem().string());
+    for (const DeviceGroupFile &group : groups_of(point)) {
+      id.append("_").append(std::filesystem::path(group.file).stem().string());
+    }
   }
   const std::string content = std::string(name(point.kind)) + report::write_json(point.settings, -1);
   return id.append("_").append(fingerprint(content).substr(0, 8));
@@ -149,8 +168,16 @@ const std::vector<std::string> &axes_of(PointKind kind) {
   static const std::vector<std::string> simulated = [] {
     std::vector<std::string> axes{"machine", "schedule", "placement", "kernel", "mask"};
     axes.insert(axes.end(), schedule_axes().begin(), schedule_axes().end());
-    for (const char *axis : {"dtype", "batch", "query_heads", "kv_heads", "head_dim", "seed", "jitter", "speed_spread",
-                             "tokens", "chunk_tokens", "ring_size"}) {
+    for (const char *axis : {"dtype", "batch", "query_heads", "kv_heads", "head_dim", "seed"}) {
+      axes.emplace_back(axis);
+    }
+    // jitter before speed_spread, as ever: a point's id is a hash of its settings in order.
+    for (const std::string &key : simulate_keys()) {
+      if (key != "jitter" && key != "speed_spread") {
+        axes.push_back(key);
+      }
+    }
+    for (const char *axis : {"jitter", "speed_spread", "tokens", "chunk_tokens", "ring_size"}) {
       axes.emplace_back(axis);
     }
     return axes;
@@ -210,8 +237,8 @@ Point read_point(PointKind kind, const std::string &grid, const Json &settings, 
     point.machine = reader.text_or("machine", "");
     point.ring.kernel = word(reader, "kernel", "streamed", memory::parse_kernel);
     point.one_node = reader.boolean_or("one_node", false);
-    point.speed_spread = reader.number_or("speed_spread", 0.0, 0.0, 1.0);
-    point.jitter = reader.number_or("jitter", 0.0, 0.0, 0.25);
+    point.simulate = read_simulate_settings(reader);
+    require_simulated(reader, point);
     break;
   case PointKind::analytic:
     point.model = word(reader, "model", "ring_sharded", memory::parse_memory_model);

@@ -11,6 +11,7 @@
 #include "ring/merge_error.hpp"
 #include "ring/ring_run.hpp"
 #include "schedule/ring_schedule.hpp"
+#include "sweep/simulate_settings.hpp"
 
 namespace ringscale::sweep {
 
@@ -30,9 +31,8 @@ struct Point {
   report::Json settings; ///< as read, one value a key: what other ranks are sent
 
   ring::RingOptions ring;              ///< measured; its problem and seed serve every kind
-  std::string machine;                 ///< simulated: machine file as the experiment names it, or empty
-  double speed_spread = 0.0;           ///< simulated: relative standard deviation over devices
-  double jitter = 0.0;                 ///< simulated: relative standard deviation over steps
+  std::string machine;                 ///< simulated: FILE, FILE:COUNT,FILE:COUNT, or empty; as the experiment says
+  SimulateSettings simulate;           ///< simulated: devices that differ, failures, engine
   bool one_node = false;               ///< simulated: all devices share the cores of one node
   memory::MemoryModel model{};         ///< analytic
   memory::KernelFootprint footprint;   ///< analytic

@@ -42,11 +42,41 @@ Json run_noted(report::Journal &journal, const PointHooks &hooks, const Point &a
   }
 }
 
+/// All simulated points that are not finished, by as many a call as the hook likes; false when stopped.
+bool simulate_points(const Plan &plan, report::Journal &journal, const PointHooks &hooks) {
+  std::vector<const Point *> points;
+  for (const Point &point : plan.points) {
+    if (point.kind == PointKind::simulated && !journal.finished(point.id)) {
+      points.push_back(&point);
+    }
+  }
+  for (std::span<const Point *const> left = points; !left.empty();) {
+    if (hooks.stop()) {
+      return false;
+    }
+    if (hooks.note) {
+      hooks.note(journal.entries().size(), plan.points.size(), *left.front());
+    }
+    const std::vector<Json> rows = hooks.simulate(left);
+    for (std::size_t place = 0; place < rows.size(); ++place) {
+      journal.append_point(left[place]->id, rows[place]);
+    }
+    left = left.subspan(rows.size());
+  }
+  return true;
+}
+
 } // namespace
 
 bool run_points(const Plan &plan, report::Journal &journal, const PointHooks &hooks) {
   bool complete = true;
   for (const PointKind kind : order_of_kinds) {
+    if (kind == PointKind::simulated && hooks.simulate) {
+      if (!simulate_points(plan, journal, hooks)) {
+        return false;
+      }
+      continue;
+    }
     for (const Point &point : plan.points) {
       if (point.kind != kind || journal.finished(point.id)) {
         continue;

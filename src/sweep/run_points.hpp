@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -16,7 +17,10 @@ namespace ringscale::sweep {
 /// What a sweep is given by its surroundings, so that it can be tested without ranks.
 struct PointHooks {
   std::function<report::Json(const Point &)> run;
-  std::function<bool()> stop; ///< asked before each point
+  /// Rows of the first of these simulated points, in their order: as many as it likes, at least one. Without this hook
+  /// they are run one by one.
+  std::function<std::vector<report::Json>(std::span<const Point *const>)> simulate;
+  std::function<bool()> stop; ///< asked before each point, or each call of `simulate`
   /// The point to run in place of this one (itself, or a smaller ring with the same id), nothing to leave it out.
   /// Without this hook every point runs as it is.
   std::function<std::optional<Point>(const Point &)> attempt;

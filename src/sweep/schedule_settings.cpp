@@ -46,7 +46,7 @@ const std::vector<std::string> &schedule_axes() {
   static const std::vector<std::string> axes{
       "pass",         "moving",          "hops_travelled", "message_layout",      "inner_ring_size",
       "pattern",      "segment_lengths", "dilation_rates", "dilation_convention", "block_sparse",
-      "block_tokens", "window_tokens",   "stride_blocks"};
+      "block_tokens", "window_tokens",   "stride_blocks",  "kept_blocks"};
   return axes;
 }
 
@@ -73,7 +73,7 @@ void read_schedule_settings(const ObjectReader &reader, schedule::RingProblem &p
     refuse_unless(dilated, key, "dilated");
   }
   const bool sparse = pattern.kind == problem::PatternKind::block_sparse;
-  for (const char *key : {"block_sparse", "block_tokens", "window_tokens", "stride_blocks"}) {
+  for (const char *key : {"block_sparse", "block_tokens", "window_tokens", "stride_blocks", "kept_blocks"}) {
     refuse_unless(sparse, key, "block_sparse");
   }
   pattern.dilated.segment_lengths = numbers(reader, "segment_lengths");
@@ -84,6 +84,7 @@ void read_schedule_settings(const ObjectReader &reader, schedule::RingProblem &p
   blocks.block_tokens = reader.integer_or("block_tokens", blocks.block_tokens, 1, most_tokens);
   blocks.window_tokens = reader.integer_or("window_tokens", blocks.window_tokens, 0, most_tokens);
   blocks.stride_blocks = reader.integer_or("stride_blocks", blocks.stride_blocks, 1, most_tokens);
+  blocks.kept_blocks = reader.integer_or("kept_blocks", blocks.kept_blocks, 1, most_tokens);
 }
 
 void read_message_settings(const ObjectReader &reader, ring::RingOptions &options) {

@@ -110,6 +110,20 @@ int main(int count, char **arguments) {
     options.speed_spread = 0.05;
     print("engine", simulator::simulate(published, options));
   }
+  machine::Machine jittery = published;
+  jittery.jitter.relative_quantiles = {0.91, 0.97, 0.99, 1.0 / 3.0 + 0.667, 1.03, 1.7};
+  machine::Machine other = published;
+  other.jitter.relative_quantiles = {0.8, 1.01, 1.1};
+  other.step_fixed_s = number(2.3e-6);
+  for (const Engine engine : {Engine::plain, Engine::blocked, Engine::plan}) {
+    SimulationOptions options = simulator_tests::ring_options(1200, 256);
+    options.engine = engine;
+    options.measured_jitter = true;
+    options.straggler_share = 0.01;
+    options.straggler_factor = 1.4;
+    print("measured", simulator::simulate(jittery, options));
+    print("two types", simulator::simulate(machine::Fleet({{jittery, 500}, {other, 700}}), options));
+  }
   print("folded", simulator::simulate(published, simulator_tests::ring_options(1 << 20, 256)));
   return 0;
 }

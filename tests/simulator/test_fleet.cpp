@@ -9,6 +9,7 @@
 #include "schedule/placement.hpp"
 #include "simulator/chunk_balance.hpp"
 #include "simulator/device_time.hpp"
+#include "simulator/measured_jitter.hpp"
 #include "simulator/plan_costs.hpp"
 #include "simulator/simulation.hpp"
 #include "tests/report/expect_invalid.hpp"
@@ -197,11 +198,11 @@ TEST(MeasuredJitter, DrawsTheMachinesDistribution) {
   options.measured_jitter = true;
   expect_invalid([&] { simulate(machine, options); }, {"relative_quantiles"});
   machine.jitter.relative_quantiles = {0.9, 0.98, 1.0, 1.05, 1.4};
-  const PlanCosts costs(machine, options);
+  const MeasuredJitter jitter(Fleet(machine, 64), options.seed);
   std::vector<double> drawn;
   for (std::int64_t rank = 0; rank < 64; ++rank) {
     for (std::int64_t step = 0; step < 2000; ++step) {
-      drawn.push_back(1.0 + costs.measured_jitter(rank, step));
+      drawn.push_back(1.0 + jitter.deviation(jitter.table(rank), jitter.uniform(rank, step)));
     }
   }
   std::sort(drawn.begin(), drawn.end());
@@ -238,9 +239,11 @@ TEST(MeasuredJitter, OneConstantIsAFactor) {
   const double expected = 1.1 * 16 * tile_s;
   const Simulation result = simulate(machine, options);
   EXPECT_NEAR(result.time_s, expected, close * expected);
-  EXPECT_EQ(result.engine, "plan");
-  options.engine = Engine::blocked;
-  expect_invalid([&] { simulate(machine, options); }, {"engine"});
+  EXPECT_EQ(result.engine, "plain");
+  options.engine = Engine::plan;
+  EXPECT_NEAR(simulate(machine, options).time_s, expected, close * expected);
+  options.engine = Engine::folded;
+  expect_invalid([&] { simulate(machine, options); }, {"fold"});
   options.engine = Engine::automatic;
   options.jitter = 0.1;
   expect_invalid([&] { simulate(machine, options); }, {"measured"});

@@ -101,6 +101,26 @@ TEST(ProcessGroup, ARingOnSeveralProcessesHasTheSameBits) {
   }
 }
 
+TEST(ProcessGroup, ARingOfTwoTypesWithMeasuredJitterHasTheSameBitsToo) {
+  SimulationOptions options = ring_options(3500, 64, Mask::causal, Placement::contiguous);
+  options.measured_jitter = true;
+  options.straggler_share = 0.02;
+  options.straggler_factor = 1.5;
+  machine::Machine first = some_machine();
+  first.jitter.relative_quantiles = {0.9, 1.0, 1.02, 1.4};
+  machine::Machine second = first;
+  second.jitter.relative_quantiles = {0.8, 1.0, 1.1};
+  second.step_fixed_s = number(2e-6);
+  const RingCosts costs(machine::Fleet({{first, 1600}, {second, 1900}}), options);
+  const TickScale scale = TickScale::of(costs, options, 19);
+  const std::vector<std::int64_t> alone = run_blocked(costs, options, scale, 2).ticks;
+  for (const int size : {2, 3}) {
+    const SharedRun run = run_on(size, costs, options, scale);
+    EXPECT_EQ(run.ticks[0], alone) << size << " processes";
+    EXPECT_GT(run.gathers, 50) << size << " processes";
+  }
+}
+
 TEST(ProcessGroup, ARingTooSmallToDivideIsComputedByEach) {
   SimulationOptions options = ring_options(smallest_blocked_ring + 1, 64);
   options.jitter = 0.02;

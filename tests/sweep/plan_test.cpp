@@ -82,9 +82,65 @@ TEST(Expand, LetsGridsOverrideDefaults) {
   EXPECT_EQ(plan.points[0].ring.repetitions, 9);
   EXPECT_EQ(plan.points[1].problem().attention.head_dim, 32);
   EXPECT_EQ(plan.points[1].problem().attention.tokens, 16);
-  EXPECT_EQ(plan.points[1].jitter, 0.02);
+  EXPECT_EQ(plan.points[1].simulate.jitter, "0.02");
   EXPECT_EQ(plan.points[3].model, memory::MemoryModel::serial_chunk_loop);
   EXPECT_EQ(plan.points[3].problem().attention.tokens, 64);
+}
+
+TEST(Expand, TakesWhateverSimulateTakes) {
+  const Plan plan = plan_of_grid(
+      R"("kind":"simulated","chunk_tokens":64,"ring_size":6,"machine":"a.json:4,b.json:2","jitter":["measured",0.25],
+         "stragglers":"0.1:1.5","device_speeds":"1,1,1,0.5,2e0,1","tile_speedup":1.25,"engine":"plan","tick_bits":20,
+         "device_mtbf_s":1e6,"passes":7,"checkpoint_interval":["daly",3600],"checkpoint_bytes":"40GB",
+         "checkpoint_bandwidth":"2GB","failure_detection_s":3,"restart_time_s":4,"failure_trials":0,"balance_chunks":true)");
+  ASSERT_EQ(plan.points.size(), 4U);
+  EXPECT_EQ(plan.machines(), (std::set<std::string>{"a.json", "b.json"}));
+  EXPECT_NE(plan.points[0].id.find("_ring_6_a_b_"), std::string::npos) << plan.points[0].id;
+  simulator::SimulationOptions options;
+  apply(plan.points[2].simulate, Spelling::keys, options);
+  EXPECT_EQ(options.failures.rule, simulator::CheckpointRule::given);
+  EXPECT_EQ(options.failures.interval_s, 3600.0);
+  EXPECT_EQ(options.failures.checkpoint_bytes, 40e9);
+  EXPECT_EQ(options.failures.checkpoint_bandwidth_bytes_per_s, 2e9);
+  EXPECT_EQ(options.failures.device_mtbf_s, 1e6);
+  EXPECT_EQ(options.failures.detection_s, 3.0);
+  EXPECT_EQ(options.failures.restart_s, 4.0);
+  EXPECT_EQ(options.failures.passes, 7);
+  EXPECT_EQ(options.failures.trials, 0);
+  EXPECT_TRUE(options.measured_jitter);
+  EXPECT_EQ(options.straggler_share, 0.1);
+  EXPECT_EQ(options.straggler_factor, 1.5);
+  EXPECT_EQ(options.device_speeds, (std::vector<double>{1, 1, 1, 0.5, 2, 1}));
+  EXPECT_EQ(options.tile_speedup, 1.25);
+  EXPECT_EQ(options.engine, simulator::Engine::plan);
+  EXPECT_EQ(options.tick_bits, 20);
+  apply(plan.points[3].simulate, Spelling::keys, options);
+  EXPECT_EQ(options.jitter, 0.25);
+  EXPECT_FALSE(options.measured_jitter);
+}
+
+TEST(Expand, NamesWhatIsWrongWithASimulatedPoint) {
+  const auto refused = [](const std::string &settings, const std::vector<std::string> &parts) {
+    expect_grid_refused(R"("kind":"simulated","tokens":64,"ring_size":4,)" + settings, parts);
+  };
+  refused(R"("jitter":0.3)", {"f.json: $.grids[0].jitter is 0.3"});
+  refused(R"("jitter":"much")", {"f.json: $.grids[0]", "jitter is 'much'", "measured"});
+  refused(R"("stragglers":"half")", {"$.grids[0]", "stragglers is 'half'", "SHARE:FACTOR"});
+  refused(R"("stragglers":0.5)", {"$.grids[0]", "SHARE:FACTOR"});
+  refused(R"("device_speeds":"1,,2,3")", {"$.grids[0].device_speeds is '1,,2,3'", "commas"});
+  refused(R"("device_speeds":"1,2,3,")", {"$.grids[0].device_speeds", "commas"});
+  refused(R"("device_speeds":"1,2")", {"device_speeds has 2 entries"});
+  refused(R"("machine":"a.json:2,b.json:1")", {"machine names 3 devices", "ring_size 4"});
+  refused(R"("machine":"a.json:2,b.json")", {"machine b.json", "FILE:COUNT"});
+  refused(R"("engine":"fast")", {"engine 'fast'"});
+  refused(R"("tick_bits":41)", {"$.grids[0].tick_bits is 41"});
+  refused(R"("passes":0)", {"$.grids[0].passes is 0"});
+  refused(R"("checkpoint_interval":"often")", {"checkpoint_interval is 'often'", "daly"});
+  refused(R"("checkpoint_bytes":"40GB")", {"no effect without checkpoint_interval"});
+  refused(R"("checkpoint_interval":"daly","checkpoint_bytes":"40 parsecs")", {"checkpoint_bytes", "40 parsecs"});
+  refused(R"("one_node":true,"ranks_on_node":2)", {"one_node and ranks_on_node exclude"});
+  refused(R"("balance_chunks":true,"chunk_weights":"1,1,1,1")", {"balance_chunks and chunk_weights exclude"});
+  refused(R"("stragler":"0.1:2")", {"$.grids[0].stragler is unknown", "'stragglers'"});
 }
 
 TEST(Expand, GivesStableReadableIds) {

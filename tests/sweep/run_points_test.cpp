@@ -6,11 +6,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <memory>
 #include <string>
 
+#include "sweep/crew.hpp"
 #include "sweep/rows.hpp"
 #include "tests/report/expect_invalid.hpp"
 #include "tests/report/temporary_folder.hpp"
@@ -81,6 +83,63 @@ TEST(RunPoints, ResumesAfterEveryPossibleStop) {
     EXPECT_TRUE(run_points(plan, journal, hooks_that_stop_after(1000)));
     EXPECT_EQ(rows_in_order(plan, journal), expected);
   }
+}
+
+Plan plan_of_virtual_rings() {
+  return expand(report::parse_json(R"({"schema":"ringscale.experiment","schema_version":1,"name":"test","grids":[
+      {"name":"v","kind":"simulated","chunk_tokens":64,"ring_size":[1,2,4,8,16,32,64]},
+      {"name":"large","kind":"simulated","chunk_tokens":64,"jitter":[0,0.1],"ring_size":65536},
+      {"name":"a","kind":"analytic","tokens":64,"ring_size":2}]})",
+                                   "f.json"),
+                "f.json");
+}
+
+TEST(RunPoints, TakesSimulatedPointsByAsManyAsTheHookGives) {
+  const Plan plan = plan_of_virtual_rings();
+  const TemporaryFolder folder;
+  Journal journal(folder.path(), plan.identity, Start::fresh);
+  std::vector<std::size_t> offered;
+  int stops = 0;
+  PointHooks hooks;
+  hooks.run = run_analytic;
+  hooks.stop = [&] { return ++stops == 4; };
+  hooks.simulate = [&](std::span<const Point *const> points) {
+    offered.push_back(points.size());
+    std::vector<Json> rows;
+    for (const Point *point : points.first(std::min<std::size_t>(2, points.size()))) {
+      rows.push_back(Json::object({{"point", point->id}}));
+    }
+    return rows;
+  };
+  EXPECT_FALSE(run_points(plan, journal, hooks)) << "stopped between two calls";
+  EXPECT_EQ(offered, (std::vector<std::size_t>{9, 7}));
+  EXPECT_TRUE(run_points(plan, journal, hooks));
+  EXPECT_EQ(offered, (std::vector<std::size_t>{9, 7, 5, 3, 1}));
+  const Json rows = rows_in_order(plan, journal);
+  for (std::size_t place = 0; place < plan.points.size(); ++place) {
+    EXPECT_EQ(rows[place]["point"], plan.points[place].id);
+  }
+}
+
+TEST(SharedOut, EveryPointHasARankAndNobodyMuchMoreToDoThanOthers) {
+  const std::vector<Point> points = plan_of_virtual_rings().points;
+  const std::vector<Point> rings(points.begin(), points.begin() + 9);
+  for (const int ranks : {2, 3, 5}) {
+    const std::vector<int> rank_of = shared_out(rings, ranks);
+    ASSERT_EQ(rank_of.size(), rings.size());
+    std::vector<double> load(static_cast<std::size_t>(ranks), 0.0);
+    for (std::size_t place = 0; place < 8; ++place) {
+      ASSERT_TRUE(rank_of[place] >= 0 && rank_of[place] < ranks) << place;
+      const auto ring_size = static_cast<double>(rings[place].problem().ring_size);
+      load[static_cast<std::size_t>(rank_of[place])] += ring_size * ring_size;
+    }
+    // 65536 equal devices fold, and are somebody's; with jitter they are everybody's.
+    EXPECT_EQ(rank_of[8], -1);
+    std::sort(load.begin(), load.end());
+    EXPECT_EQ(load.back(), 65536.0 * 65536.0);
+    EXPECT_LE(load[load.size() - 2], 64.0 * 64.0 + 1366.0);
+  }
+  EXPECT_FALSE(is_divided(rings[8], 63)) << "less than a blocked ring for each";
 }
 
 TEST(RunPoints, ResumesAfterAKillInTheMiddleOfALine) {

@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -182,6 +183,95 @@ class Sweep(CommandLineTest):
         self.assertEqual(document["verdict"], "invalid")
         self.assertEqual(len(document["reasons"]), 1)
         self.assertIn("local_only", document["reasons"][0])
+
+    def test_a_point_is_what_simulate_says(self):
+        """The same row from a setting as from the flag, but for what each run of the program writes by itself."""
+        machine = json.loads((ROOT / "experiments" / "machines" / "h100_ndr.json").read_text(encoding="utf-8"))
+        machine["jitter"]["relative_quantiles"] = [0.95, 1.0, 1.01, 1.3]
+        first = self.write("first.json", machine)
+        other = self.write("other.json", {**machine, "name": "other", "jitter": {**machine["jitter"], "relative_quantiles":
+                                                                                 [0.9, 1.0, 1.1]}})
+        two = f"{first}:10,{other}:14"
+        listed = ",".join(["1", "0.5"] * 12)
+        failing = {"device_mtbf_s": 1e6, "restart_time_s": 9, "failure_detection_s": 2, "passes": 50}
+        cases = [{}, {"jitter": "measured"}, {"jitter": 0.03, "speed_spread": 0.1}, {"stragglers": "0.2:1.5"},
+                 {"machine": two, "jitter": "measured"}, {"machine": two, "balance_chunks": True}, {"tile_speedup": 1.5},
+                 {"device_speeds": listed}, {"chunk_weights": listed}, {"engine": "plan", "tick_bits": 30},
+                 {**failing, "checkpoint_interval": "daly", "checkpoint_time_s": 0.5},
+                 {**failing, "checkpoint_interval": 60, "checkpoint_bytes": "4GB", "checkpoint_bandwidth": "2GB",
+                  "failure_trials": 10}]
+        shape = {"chunk_tokens": 512, "query_heads": 8, "head_dim": 64}
+        flag_names = {"device_mtbf_s": "--device-mtbf", "restart_time_s": "--restart-time",
+                      "failure_detection_s": "--failure-detection", "checkpoint_time_s": "--checkpoint-time"}
+        grids = [{"name": f"case{number}", "kind": "simulated", "machine": str(first), "ring_size": 24, **shape, **case}
+                 for number, case in enumerate(cases)]
+        document = {"schema": "ringscale.experiment", "schema_version": 1, "name": "test", "grids": grids}
+        rows = self.document(["sweep", self.write("points.json", document), "--output", self.folder / "out"])["rows"]
+        seen = []
+        for case, row in zip(cases, rows):
+            with self.subTest(case):
+                flags = ["--machine", case.get("machine", first), "--ring-size", 24]
+                for key, value in {**shape, **case}.items():
+                    name = flag_names.get(key, "--" + key.replace("_", "-"))
+                    flags += [] if key == "machine" else [name] if value is True else [name, value]
+                (expected,) = self.document(["simulate", *flags])["rows"]
+                own = VARYING["simulated"] | {"point", "grid"}
+                strip = lambda one: {key: value for key, value in one.items() if key not in own}  # noqa: E731
+                self.assertEqual(strip(row), strip(expected))
+                seen.append(json.dumps(strip(row)))
+        self.assertEqual(len(set(seen)), len(cases), "every setting changes the row")
+
+    def test_any_number_of_ranks_gives_the_same_simulated_rows(self):
+        """Points shared out, and rings that all ranks divide (20,000 devices that differ), in the order of the plan."""
+        shape = {"chunk_tokens": 64, "query_heads": 8, "head_dim": 64}
+        h100, gtx = (ROOT / "experiments" / "machines" / f"{name}.json" for name in ["h100_ndr", "gtx1080"])
+        file = self.write("points.json", {
+            "schema": "ringscale.experiment", "schema_version": 1, "name": "test", "defaults": shape, "grids": [
+                {"name": "small", "kind": "simulated", "machine": [str(h100), str(gtx)], "jitter": [0, 0.02],
+                 "mask": ["none", "causal"], "ring_size": [1, 30, 200, 1100]},
+                {"name": "large", "kind": "simulated", "machine": str(gtx), "stragglers": "0.01:1.5",
+                 "ring_size": [20000, 3]},
+                {"name": "mixed", "kind": "simulated", "machine": f"{h100}:7,{gtx}:5", "dtype": "float16",
+                 "ring_size": 12, "seed": [1, 2]}]})
+        answers = []
+        for ranks in [None, 2, 3]:
+            out = self.folder / f"out{ranks}"
+            result = run(["sweep", file, "--output", out], ranks)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            rows = results(out)["rows"]
+            self.assertEqual(finished_points(out), [row["point"] for row in rows])
+            answers.append(json.dumps([lasting(row) for row in rows]))
+        self.assertEqual(answers[1], answers[0])
+        self.assertEqual(answers[2], answers[0])
+
+    def test_a_refused_point_ends_the_sweep_on_any_number_of_ranks(self):
+        grid = {"name": "v", "kind": "simulated", "machine": str(MACHINE), "chunk_tokens": 64, "ring_size": [2, 3, 4, 5, 6],
+                "jitter": [0, "measured"], "seed": 1}
+        file = self.write("points.json", {"schema": "ringscale.experiment", "schema_version": 1, "name": "t",
+                                          "grids": [grid]})
+        for ranks in [None, 3]:
+            with self.subTest(ranks=ranks):
+                out = self.folder / f"out{ranks}"
+                result = run(["sweep", file, "--output", out], ranks)
+                self.assertEqual(result.returncode, 2, result.stderr)
+                self.assertEqual(len(own_lines(result.stderr)), 1, result.stderr)
+                self.assertIn("relative_quantiles", result.stderr)
+                self.assertIn("point v/ring_contiguous_mask_none_tokens_128_ring_2", result.stderr)
+                self.assertEqual(len(finished_points(out)), 5, "points before it are kept")
+
+    def test_settings_are_the_flags_of_simulate(self):
+        """Every flag of `simulate` is a setting of a point and in the schema, but for what makes outputs."""
+        schema = json.loads((ROOT / "experiments" / "schema" / "experiment.schema.json").read_text(encoding="utf-8"))
+        grids = schema["properties"]["grids"]["items"]["oneOf"]
+        (settings,) = [grid["properties"] for grid in grids if grid["properties"]["kind"] == {"const": "simulated"}]
+        flags = set(re.findall(r"^  (?:-\w,)?\s*--([a-z-]+)", run(["simulate", "--help"]).stdout, re.MULTILINE))
+        outputs = {"help", "json", "dry-run", "output", "threads", "explain", "emit-trace", "emit-goal", "trace",
+                   "trace-ranks", "trace-steps", "trace-limit"}
+        others = {"hops": "hops_travelled", "block-sparse": "block_sparse"}
+        self.assertGreater(len(flags), 40)
+        for flag in flags - outputs:
+            key = others.get(flag, flag.replace("-", "_"))
+            self.assertTrue(key in settings or key + "_s" in settings, flag)
 
     def test_shipped_experiments_expand(self):
         for name, points in [("quick", 150), ("full", 500)]:

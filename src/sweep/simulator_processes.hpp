@@ -4,7 +4,7 @@
 #include "ring/communicator.hpp"
 #include "simulator/process_group.hpp"
 
-namespace ringscale::drivers {
+namespace ringscale::sweep {
 
 /// The ranks of a job as processes of the simulator; messages through `world`, which it keeps a reference to. Throws
 /// ring::MpiFailure.
@@ -21,4 +21,4 @@ private:
   ring::Communicator &world_;
 };
 
-} // namespace ringscale::drivers
+} // namespace ringscale::sweep
