@@ -133,7 +133,11 @@ std::optional<ArithmeticValue> evaluate_cell(const std::vector<Table> &tables, c
       }
       fault = "formula '" + candidate.text + "' has no finite value in this row: it divides by zero or grows too large";
     } catch (const problem::InvalidInput &) {
-      continue; // a name has no value in this row
+      // A name has no value in this row.
+    }
+    if (scope.is_exhausted()) {
+      fault = "the formulas of this cell look up more than " + std::to_string(most_lookups_of_a_cell) + " names";
+      break;
     }
   }
   const NameParts own = parse_name(table.columns[column].name);
@@ -185,7 +189,7 @@ std::vector<std::string> unreadable_formulas(const Table &table) {
                                            formula->names().end());
     }
     if (is_used) {
-      faults.push_back(table.where + ".reference_formula." + name + " is '" + text +
+      faults.push_back(table.where + ".reference_formula." + name + " is '" + text.substr(0, 80) +
                        "', which is no formula; such as 'a * (b + 2) / c', with + - * / ^, min max log2 log10 sqrt abs "
                        "floor ceil, or 'a if b < c else d'; it is not used");
     }

@@ -20,7 +20,8 @@ struct PlacedCell {
 /// Figures that share their constants: those of one implementation, on one machine, or on all machines of a table that
 /// has a yardstick for each (the rate of tiles is then known and the rest belongs to the implementation).
 struct AttentionGroup {
-  std::string label; ///< for people: machine and variant
+  std::size_t variants = 1; ///< implementations that share the constants, for want of figures of each
+  std::string label;        ///< for people: machine and variant
   std::vector<PlacedCell> yardsticks;
   std::vector<PlacedCell> cells;
 };

@@ -10,6 +10,8 @@
 #include "validation/attention_time.hpp"
 #include "validation/calibration_choice.hpp"
 #include "validation/constant_search.hpp"
+#include "validation/reading.hpp"
+#include "validation/work_limits.hpp"
 
 namespace ringscale::validation {
 
@@ -172,7 +174,8 @@ std::vector<std::size_t> calibration_places(const std::vector<PlacedCell> &cells
       features.push_back(features_of(cells[place]));
     }
   }
-  const std::size_t wanted = std::max<std::size_t>({2, unknowns, (cells.size() + 4) / 8});
+  const std::size_t share = std::min(most_calibration_figures, (cells.size() + 4) / 8);
+  const std::size_t wanted = std::max<std::size_t>({2, unknowns, share});
   std::vector<std::size_t> places = choose_calibration(features, std::min(wanted, (cells.size() + 1) / 3));
   for (std::size_t &place : places) {
     place = cheap[place];
@@ -202,7 +205,8 @@ void predict_group(const Table &table, const AttentionGroup &group, const Places
     at(cell).role = Role::fitted;
   }
   for (std::size_t index = 0; index < values.size(); ++index) {
-    add_fit(fits, unknowns.names[index] + (group.label.empty() ? "" : " (" + group.label + ")"), values[index],
+    const std::string label = group.label.empty() ? "" : " (" + group.label + ")";
+    add_fit(fits, unknowns.names[index] + label + bound_of(unknowns.list[index], values[index]), values[index],
             unknowns.units[index], names);
   }
   for (const PlacedCell &placed : group.cells) {
@@ -211,7 +215,19 @@ void predict_group(const Table &table, const AttentionGroup &group, const Places
     prediction.value = shown(placed.cell, seconds(placed, values));
     prediction.kind = placed.cell.devices == 1 ? "analytic" : "simulated";
     prediction.method = (placed.cell.devices == 1 ? "tile on " : "ring simulated on ") + placed.machine->name;
+    if (placed.cell.devices == 1 && group.variants > 1) {
+      prediction.method += ", constants shared by " + std::to_string(group.variants) + " implementations";
+    }
   }
+}
+
+/// Says what was understood of a figure, and whether it can be right.
+void describe(const PlacedCell &placed, Prediction &prediction) {
+  const AttentionCell &cell = placed.cell;
+  prediction.read_as = reading_of(cell, *placed.machine);
+  const double devices = static_cast<double>(cell.devices);
+  prediction.doubt =
+      doubt_of(flop_of(cell) / (seconds_of(cell) * devices), *placed.machine, static_cast<double>(cell.element_bytes));
 }
 
 } // namespace
@@ -225,6 +241,7 @@ void predict_attention(const Table &table, const std::vector<machine::Machine> &
   const AttentionGroups attention = collect_attention(table, machines, predictions, fits);
   for (const PlacedCell &placed : attention.yardsticks) {
     Prediction &prediction = *places.at({placed.cell.row, placed.cell.column});
+    describe(placed, prediction);
     prediction.role = Role::fitted;
     prediction.value = shown(placed.cell, seconds_of(placed.cell));
     prediction.kind = "analytic";
@@ -233,6 +250,9 @@ void predict_attention(const Table &table, const std::vector<machine::Machine> &
             "FLOP/s", {cell_name(table, placed.cell.row, placed.cell.column)});
   }
   for (const AttentionGroup &group : attention.groups) {
+    for (const PlacedCell &placed : group.cells) {
+      describe(placed, *places.at({placed.cell.row, placed.cell.column}));
+    }
     predict_group(table, group, places, fits);
   }
 }

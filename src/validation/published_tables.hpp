@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -29,6 +30,7 @@ struct Column {
 struct Row {
   std::vector<Value> values; ///< one a column
   std::string missing_reason;
+  std::map<std::size_t, std::string> printed; ///< texts such as OOM where a column of numbers has no figure
 };
 
 /// A published table as data. Numbers are in the units of their columns.

@@ -162,8 +162,9 @@ std::optional<double> RowScope::of_own_kind(const std::string &name) const {
 }
 
 std::optional<double> RowScope::of_other_table(const std::string &name) const {
+  constexpr int most_tables = 4; // tables may refer to one another in a circle
   for (const auto &[key, value] : table_.setup.items()) {
-    if (!value.is_string()) {
+    if (!value.is_string() || depth_ >= most_tables) {
       continue;
     }
     const std::string text = value.get<std::string>();
@@ -179,7 +180,7 @@ std::optional<double> RowScope::of_other_table(const std::string &name) const {
       for (std::size_t row = 0; label && shared && row < other->rows.size(); ++row) {
         if (other->text(row, *shared) == label) {
           // The label's own column is the other scope's own: it is a text and no formula reads it.
-          return RowScope(tables_, *other, row, *shared).find(name);
+          return RowScope(tables_, *other, row, *shared, depth_ + 1).find(name);
         }
       }
     }
@@ -188,6 +189,9 @@ std::optional<double> RowScope::of_other_table(const std::string &name) const {
 }
 
 std::optional<double> RowScope::find(std::string_view text) const {
+  if (++lookups_ > most_lookups_of_a_cell) {
+    return std::nullopt;
+  }
   const std::string name(text);
   if (const auto value = plain(name)) {
     return value;
