@@ -85,6 +85,7 @@ void read_passes(const Column &column, const RowFacts &facts, AttentionCell &cel
   if (pass.empty()) {
     pass = pass_of(words_of(facts.text({"pass", "direction", "mode"})));
   }
+  cell.assumed += pass.empty() ? ", forward" : "";
   cell.forward = pass != "bwd";
   cell.backward = pass == "bwd" || pass == "fwd_bwd";
 }
@@ -263,7 +264,11 @@ bool read_shape(const Table &table, const Column &column, const RowFacts &facts,
   const auto batch = facts.number({"batch_size", "batch", "bs", "micro_batch"});
   cell.attention.batch = std::max<std::int64_t>(
       1, whole(batch.value_or(facts.setting("sequence", {}).value_or(std::floor(all_tokens / *tokens)))));
+  if (!batch && !facts.setting("sequence", {})) {
+    cell.assumed += ", batch " + std::to_string(cell.attention.batch);
+  }
   if (kernel) {
+    cell.assumed += ", hidden size 2048";
     heads = std::max(1.0, 2048.0 / *head_dim);
   }
   cell.attention.tokens = whole(*tokens);

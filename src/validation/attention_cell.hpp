@@ -33,6 +33,7 @@ struct AttentionCell {
   bool is_rate_unstated = false; ///< FLOP/s of which neither unit nor name says whether of one device; taken as such
   double published = 0.0;        ///< in base units: 1/s, s, FLOP/s per device or token/s of all
   double scale = 1.0;            ///< base units of one unit of the column
+  std::string assumed;           ///< what neither row nor setup say and was taken, for people
   std::string labels;            ///< of the row
   std::string variant;           ///< words of the column that say none of the above: an implementation of its own
 };

@@ -47,7 +47,7 @@ std::string reading_of(const AttentionCell &cell, const machine::Machine &machin
           (cell.forward && cell.backward ? ", forward and backward"
            : cell.backward               ? ", backward"
                                          : ", forward");
-  return text;
+  return text + (cell.assumed.empty() ? "" : "; not said and assumed: " + cell.assumed.substr(2));
 }
 
 std::string reading_of(const TrainingStep &step, const machine::Machine &machine) {

@@ -54,6 +54,25 @@ std::optional<double> RowFacts::number(std::initializer_list<std::string_view> n
       return found->get<double>() * (parts.scale > 0.0 && parts.dimension != "%" ? parts.scale : 1.0);
     }
   }
+  return number_in_words(*names.begin());
+}
+
+std::optional<double> RowFacts::number_in_words(std::string_view name) const {
+  if (names_of_setting(name).size() < 2) {
+    return std::nullopt;
+  }
+  for (std::size_t column = 0; column < table_.columns.size(); ++column) {
+    const auto label = table_.columns[column].is_formula ? std::nullopt : table_.text(row_, column);
+    if (const auto value = label ? setting_in_text(*label, name) : std::nullopt) {
+      return value;
+    }
+  }
+  for (const auto &[key, value] : table_.setup.items()) {
+    const auto stated = value.is_string() ? setting_in_text(value.get<std::string>(), name) : std::nullopt;
+    if (stated) {
+      return stated;
+    }
+  }
   return std::nullopt;
 }
 

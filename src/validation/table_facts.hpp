@@ -21,6 +21,8 @@ public:
   /// The first setting of the row (column that is no result) in a unit of this dimension and without these words in its
   /// name, in base units: for tables that use names of their own.
   std::optional<double> setting(std::string_view dimension, std::initializer_list<std::string_view> without) const;
+  /// A setting that a label of the row, or a text of the setup, states in words: "H=32, d=128, seq 64K".
+  std::optional<double> number_in_words(std::string_view name) const;
   /// Size of the model in 1e9 parameters: a number of the row or the setup under one of the usual names, in parameters
   /// or in 1e9 of them, or the size in a text under `model` or the like ("Llama-2-7B").
   std::optional<double> model_billions() const;

@@ -85,6 +85,7 @@ bool read_model(const RowFacts &facts, const std::vector<ModelShape> &shapes, Tr
   step.layers = static_cast<double>(shape->layers);
   step.hidden = static_cast<double>(shape->hidden_size);
   step.heads = static_cast<double>(shape->query_heads);
+  step.kv_share = static_cast<double>(shape->kv_heads) / step.heads;
   step.feed_forward_products = 3.0 * static_cast<double>(shape->feed_forward_size) / step.hidden;
   return true;
 }
@@ -132,7 +133,7 @@ bool read_layout(const Table &table, std::size_t row, const Column &about, const
 bool is_memory(TrainingQuantity quantity) { return quantity >= TrainingQuantity::state_memory; }
 
 double figure(const TrainingCell &cell, const machine::Machine &machine, const TrainingConstants &constants) {
-  if (cell.quantity == TrainingQuantity::utilisation) {
+  if (cell.quantity == TrainingQuantity::utilisation && !cell.has_layout) {
     return utilisation(cell.step, constants);
   }
   if (is_memory(cell.quantity)) {
@@ -141,10 +142,13 @@ double figure(const TrainingCell &cell, const machine::Machine &machine, const T
   }
   const double seconds = training_seconds(cell.step, machine, constants);
   const double devices = cell.per_device ? cell.step.devices() : 1.0;
+  const double flop =
+      3.0 * (product_flop(cell.step, cell.step.global_batch) + attention_flop(cell.step, cell.step.global_batch));
   switch (cell.quantity) {
+  case TrainingQuantity::utilisation:
+    return flop / (seconds * cell.step.devices() * peak_of_bytes(machine, cell.step.element_bytes));
   case TrainingQuantity::flop_rate:
-    return 3.0 * (product_flop(cell.step, cell.step.global_batch) + attention_flop(cell.step, cell.step.global_batch)) /
-           (seconds * devices);
+    return flop / (seconds * devices);
   case TrainingQuantity::token_rate:
     return cell.step.global_batch * cell.step.tokens / (seconds * devices);
   default:
@@ -222,11 +226,26 @@ std::optional<TrainingCell> read_training_cell(const Table &table, const std::ve
     return std::nullopt;
   }
   const bool needs_division = is_memory(cell.quantity);
-  const auto step = read_training_step(table, shapes, open.row, open.column, needs_division, reason, !share);
+  auto step = read_training_step(table, shapes, open.row, open.column, needs_division || share, reason);
+  if (share && !step) { // of products and attention alone
+    reason.clear();
+    step = read_training_step(table, shapes, open.row, open.column, false, reason, false);
+    cell.has_layout = false;
+  }
   if (!step) {
     return std::nullopt;
   }
   cell.step = *step;
+  const RowFacts facts(table, open.row);
+  if (cell.has_layout && step->pipeline > 1.0 && !facts.number({"interleaved_stages", "virtual_stages"})) {
+    cell.assumed += ", one chunk of layers a stage";
+  }
+  if (cell.has_layout && !facts.number({"micro_batch"})) {
+    cell.assumed += ", micro-batch 1";
+  }
+  if (cell.has_layout && facts.text({"recompute", "recomputation", "activation_checkpointing"}).empty()) {
+    cell.assumed += ", nothing recomputed";
+  }
   if (dimension == "sequence/s") {
     cell.scale *= step->tokens; // kept in tokens/s
   }

@@ -59,7 +59,7 @@ void predict_kept_utilisation(const Table &table, TrainingGroup &group,
         shortest = shortest == nullptr || other.step.tokens < shortest->step.tokens ? &other : shortest;
       }
     }
-    if (cell.quantity != TrainingQuantity::utilisation || figures < 2) {
+    if (cell.quantity != TrainingQuantity::utilisation || cell.has_layout || figures < 2) {
       rest.push_back(cell);
       continue;
     }
@@ -80,7 +80,7 @@ void predict_kept_utilisation(const Table &table, TrainingGroup &group,
 
 void predict_group(const Table &table, const TrainingGroup &group,
                    std::map<std::pair<std::size_t, std::size_t>, Prediction *> &places, std::vector<Fit> &fits) {
-  const bool shares_alone = group.cells.front().quantity == TrainingQuantity::utilisation;
+  const bool shares_alone = !group.cells.front().has_layout;
   // Without a layout the shares stand for the whole step, so both begin at what whole steps reach.
   const double product_start = shares_alone ? 0.35 : 0.65;
   const double attention_start = shares_alone ? 0.35 : 0.45;
@@ -162,9 +162,11 @@ void predict_training(const Table &table, const std::vector<machine::Machine> &m
       continue;
     }
     places[{prediction.row, prediction.column}] = &prediction;
-    prediction.read_as = reading_of(cell->step, *machine);
+    prediction.read_as = reading_of(cell->step, *machine) +
+                         (cell->assumed.empty() ? "" : "; not said and assumed: " + cell->assumed.substr(2));
     prediction.doubt = doubt_of(published_flop_per_s(*cell, *machine), *machine, cell->step.element_bytes);
-    TrainingGroup &group = groups[machine->name];
+    // Shares of whole steps and of what fills a step with a layout are other constants.
+    TrainingGroup &group = groups[machine->name + (cell->has_layout ? "" : " without layout")];
     group.machine = machine;
     if (is_memory(cell->quantity)) {
       prediction.role = Role::predicted;
