@@ -111,8 +111,9 @@ std::optional<Unit> unit_of_word(std::string_view word) {
       }
       auto rest = plain_word(form.substr(binary ? 2 : 1));
       const bool scalable =
-          rest && (rest->dimension == "byte" || rest->dimension == "FLOP" || rest->dimension == "FLOP/s" ||
-                   rest->dimension == "1/s" || rest->dimension == "token" || rest->dimension == "parameter");
+          rest && (rest->dimension == "byte" || rest->dimension == "byte/s" || rest->dimension == "FLOP" ||
+                   rest->dimension == "FLOP/s" || rest->dimension == "1/s" || rest->dimension == "token" ||
+                   rest->dimension == "parameter");
       if (scalable) {
         const int exponent = letter == 'k' || letter == 'K' ? 1
                              : letter == 'M'                ? 2
