@@ -22,7 +22,7 @@ constexpr double most_heads = 65536.0; // of a problem
 constexpr std::size_t fewest_of_variant = 40;
 constexpr std::size_t fewest_on_one_device = 6; // with two constants: a third of the figures
 
-bool can_be_simulated(const PlacedCell &placed, double &steps_left, std::string &reason) {
+bool can_be_simulated(const PlacedCell &placed, RingWork &work, std::string &reason) {
   AttentionConstants constants;
   constants.flop_per_s = 1e12; // any: what is asked is whether the problem is one
   AttentionCell cell = placed.cell;
@@ -30,12 +30,10 @@ bool can_be_simulated(const PlacedCell &placed, double &steps_left, std::string 
     cell.attention.query_heads = cell.attention.kv_heads = static_cast<std::int64_t>(assumed_heads);
   }
   try {
-    const double steps = attention_steps(cell, *placed.machine);
-    if (steps > steps_left) {
-      reason = "the rings of the table's figures take more than 4e8 (rank, step) pairs; divide the table";
+    if (!work.take(2.0 * attention_steps(cell, *placed.machine))) { // here and for the answer
+      reason = RingWork::reason();
       return false;
     }
-    steps_left -= steps;
     if (std::isfinite(attention_seconds(cell, *placed.machine, constants))) {
       return true;
     }
@@ -143,10 +141,9 @@ std::string cell_name(const Table &table, std::size_t row, std::size_t column) {
 }
 
 AttentionGroups collect_attention(const Table &table, const std::vector<machine::Machine> &machines,
-                                  std::vector<Prediction> &predictions, std::vector<Fit> &fits) {
+                                  std::vector<Prediction> &predictions, std::vector<Fit> &fits, RingWork &work) {
   AttentionGroups result;
   std::vector<PlacedCell> cells;
-  double steps_left = most_steps_of_a_table;
   for (Prediction &prediction : predictions) {
     const auto cell = read_attention_cell(table, prediction.row, prediction.column, prediction.reason);
     if (!cell) {
@@ -157,7 +154,7 @@ AttentionGroups collect_attention(const Table &table, const std::vector<machine:
     const PlacedCell placed{*cell, choice.machine, has_word(words, "pcie")};
     if (placed.machine == nullptr) {
       prediction.reason = choice.reason;
-    } else if (can_be_simulated(placed, steps_left, prediction.reason)) {
+    } else if (can_be_simulated(placed, work, prediction.reason)) {
       (cell->one_device ? result.yardsticks : cells).push_back(placed);
     }
   }

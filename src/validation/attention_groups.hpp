@@ -7,6 +7,7 @@
 #include "machine/machine.hpp"
 #include "validation/attention_cell.hpp"
 #include "validation/prediction.hpp"
+#include "validation/work_limits.hpp"
 
 namespace ringscale::validation {
 
@@ -36,7 +37,7 @@ struct AttentionGroups {
 /// head count that the table lacks is completed: the whole number that makes the yardsticks as fast as the published
 /// shares of their machines, in the geometric mean, or 32.
 AttentionGroups collect_attention(const Table &table, const std::vector<machine::Machine> &machines,
-                                  std::vector<Prediction> &predictions, std::vector<Fit> &fits);
+                                  std::vector<Prediction> &predictions, std::vector<Fit> &fits, RingWork &work);
 
 /// Seconds of the published figure, and what its column would show for a time.
 double seconds_of(const AttentionCell &cell);

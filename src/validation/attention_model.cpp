@@ -183,10 +183,24 @@ std::vector<std::size_t> calibration_places(const std::vector<PlacedCell> &cells
   return places;
 }
 
-void predict_group(const Table &table, const AttentionGroup &group, const Places &places, std::vector<Fit> &fits) {
+void predict_group(const Table &table, const AttentionGroup &group, const Places &places, std::vector<Fit> &fits,
+                   RingWork &work) {
   const auto at = [&](const AttentionCell &cell) -> Prediction & { return *places.at({cell.row, cell.column}); };
   const Unknowns unknowns = unknowns_of(group);
   const std::vector<std::size_t> calibration = calibration_places(group.cells, unknowns.list.size());
+  constexpr double evaluations = 500.0;   // of a search with some unknowns
+  constexpr double most_of_a_cheap = 4e5; // is_cheap lets pass small rings and larger ones that fold
+  double steps = 0.0;
+  for (const std::size_t place : calibration) {
+    const PlacedCell &placed = group.cells[place];
+    steps += evaluations * std::min(most_of_a_cheap, attention_steps(placed.cell, *placed.machine));
+  }
+  if (!work.take(steps)) {
+    for (const PlacedCell &placed : group.cells) {
+      at(placed.cell).reason = RingWork::reason();
+    }
+    return;
+  }
   const auto seconds = [&](const PlacedCell &placed, const std::vector<double> &values) {
     return attention_seconds(placed.cell, *placed.machine, constants_of(group, placed, unknowns, values));
   };
@@ -233,12 +247,12 @@ void describe(const PlacedCell &placed, Prediction &prediction) {
 } // namespace
 
 void predict_attention(const Table &table, const std::vector<machine::Machine> &machines,
-                       std::vector<Prediction> &predictions, std::vector<Fit> &fits) {
+                       std::vector<Prediction> &predictions, std::vector<Fit> &fits, RingWork &work) {
   Places places;
   for (Prediction &prediction : predictions) {
     places[{prediction.row, prediction.column}] = &prediction;
   }
-  const AttentionGroups attention = collect_attention(table, machines, predictions, fits);
+  const AttentionGroups attention = collect_attention(table, machines, predictions, fits, work);
   for (const PlacedCell &placed : attention.yardsticks) {
     Prediction &prediction = *places.at({placed.cell.row, placed.cell.column});
     describe(placed, prediction);
@@ -253,7 +267,7 @@ void predict_attention(const Table &table, const std::vector<machine::Machine> &
     for (const PlacedCell &placed : group.cells) {
       describe(placed, *places.at({placed.cell.row, placed.cell.column}));
     }
-    predict_group(table, group, places, fits);
+    predict_group(table, group, places, fits, work);
   }
 }
 

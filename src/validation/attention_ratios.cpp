@@ -36,8 +36,7 @@ std::optional<std::pair<RingKind, RingKind>> compared_kinds(const Column &column
 } // namespace
 
 void predict_attention_ratios(const Table &table, const std::vector<machine::Machine> &machines,
-                              std::vector<Prediction> &predictions) {
-  double steps_left = most_steps_of_a_table;
+                              std::vector<Prediction> &predictions, RingWork &work) {
   for (Prediction &prediction : predictions) {
     const Column &column = table.columns[prediction.column];
     const auto kinds = compared_kinds(column);
@@ -64,9 +63,9 @@ void predict_attention_ratios(const Table &table, const std::vector<machine::Mac
     AttentionConstants constants = starting_constants();
     constants.flop_per_s = tile_rate(*machine, starting_share, cell->attention.head_dim, cell->element_bytes);
     try {
-      steps_left -= (speedup ? 2.0 : 1.0) * attention_steps(*cell, *machine);
-      if (steps_left < 0.0) {
-        throw problem::InvalidInput("the rings of the table's figures take more than 4e8 (rank, step) pairs");
+      if (!work.take((speedup ? 2.0 : 1.0) * attention_steps(*cell, *machine))) {
+        prediction.reason = RingWork::reason();
+        continue;
       }
       if (speedup) {
         // A ratio of times is the other way round than one of speeds.

@@ -60,6 +60,7 @@ Column read_column(const ObjectReader &form) {
   column.unit = unit.value_or(Unit{1.0, std::string(unknown_unit), false});
   column.derived = origin == "derived";
   column.words = words_of(column.name);
+  column.parts = parse_name(column.name);
   column.unit = unit_in_view_of_name(column.unit, column.unit_text, column.words);
   form.finish();
   return column;

@@ -25,6 +25,7 @@ struct Column {
   bool derived = false;           ///< computed by whoever wrote the table down, not printed in the source
   bool is_formula = false;        ///< its cells are formulas as printed
   std::vector<std::string> words; ///< of the name
+  NameParts parts;                ///< of the name
 };
 
 struct Row {

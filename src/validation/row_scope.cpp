@@ -125,7 +125,7 @@ std::optional<double> RowScope::in_other_unit(const std::string &name) const {
   const NameParts wanted = parse_name(name);
   for (std::size_t column = 0; column < table_.columns.size(); ++column) {
     const Column &candidate = table_.columns[column];
-    const NameParts parts = parse_name(candidate.name);
+    const NameParts parts = candidate.parts;
     if (column != own_ && parts.stem == wanted.stem && (wanted.scale == 0.0 || wanted.dimension == parts.dimension)) {
       if (const auto value = cell(column)) {
         return *value * candidate.unit.scale / (wanted.scale == 0.0 ? 1.0 : wanted.scale);
@@ -137,7 +137,7 @@ std::optional<double> RowScope::in_other_unit(const std::string &name) const {
 
 std::optional<double> RowScope::of_own_kind(const std::string &name) const {
   const NameParts wanted = parse_name(name);
-  const NameParts own = parse_name(table_.columns[own_].name);
+  const NameParts own = table_.columns[own_].parts;
   // "flop" of a forward column is the formula forward_flop.
   if (wanted.dimension == "FLOP" && wanted.stem.empty()) {
     const std::string pass = pass_of(table_.columns[own_].words);
@@ -151,7 +151,7 @@ std::optional<double> RowScope::of_own_kind(const std::string &name) const {
     return std::nullopt;
   }
   for (std::size_t column = 0; column < table_.columns.size(); ++column) {
-    const NameParts parts = parse_name(table_.columns[column].name);
+    const NameParts parts = table_.columns[column].parts;
     if (column != own_ && parts.stem == own.stem && parts.dimension == wanted.dimension) {
       if (const auto value = cell(column)) {
         return *value * table_.columns[column].unit.scale / wanted.scale;

@@ -38,20 +38,20 @@ bool is_share_of(const Column &column, std::string_view name) {
 
 std::optional<double> RowFacts::number(std::initializer_list<std::string_view> names) const {
   for (const std::string_view name : all_names(names)) {
-    const std::vector<std::string> stem = parse_name(name).stem;
+    const NameParts asked = parse_name(name);
     for (std::size_t column = 0; column < table_.columns.size(); ++column) {
       const Column &candidate = table_.columns[column];
-      const bool same = candidate.name == name ||
-                        (!stem.empty() && !is_result(candidate) && parse_name(candidate.name).stem == stem &&
-                         parse_name(candidate.name).dimension == parse_name(name).dimension);
-      if (const auto value = same && !is_share_of(candidate, name) ? table_.number(row_, column) : std::nullopt) {
-        return *value * candidate.unit.scale;
+      const bool alike = !asked.stem.empty() && candidate.parts.stem == asked.stem &&
+                         candidate.parts.dimension == asked.dimension && !is_result(candidate);
+      if ((candidate.name == name || alike) && !is_share_of(candidate, name)) {
+        if (const auto value = table_.number(row_, column)) {
+          return *value * candidate.unit.scale;
+        }
       }
     }
     const auto found = table_.setup.find(std::string(name));
     if (found != table_.setup.end() && found->is_number()) {
-      const NameParts parts = parse_name(name);
-      return found->get<double>() * (parts.scale > 0.0 && parts.dimension != "%" ? parts.scale : 1.0);
+      return found->get<double>() * (asked.scale > 0.0 && asked.dimension != "%" ? asked.scale : 1.0);
     }
   }
   return number_in_words(*names.begin());

@@ -190,6 +190,7 @@ std::vector<TableResult> validate_tables(const std::vector<Table> &tables,
                                          const std::vector<machine::Machine> &machines,
                                          const std::vector<ModelShape> &shapes) {
   std::vector<TableResult> results;
+  RingWork work;
   for (const Table &table : tables) {
     TableResult result;
     result.table = &table;
@@ -198,8 +199,8 @@ std::vector<TableResult> validate_tables(const std::vector<Table> &tables,
     std::for_each(result.predictions.begin(), result.predictions.end(), require_finite);
     using Cells = std::vector<Prediction>;
     using Fits = std::vector<Fit>;
-    run_layer(result, [&](Cells &cells, Fits &fits) { predict_attention(table, machines, cells, fits); });
-    run_layer(result, [&](Cells &cells, Fits &) { predict_attention_ratios(table, machines, cells); });
+    run_layer(result, [&](Cells &cells, Fits &fits) { predict_attention(table, machines, cells, fits, work); });
+    run_layer(result, [&](Cells &cells, Fits &) { predict_attention_ratios(table, machines, cells, work); });
     run_layer(result, [&](Cells &cells, Fits &) { predict_run_parts(table, machines, cells); });
     run_layer(result, [&](Cells &cells, Fits &fits) { predict_training(table, machines, shapes, cells, fits); });
     run_layer(result, [&](Cells &cells, Fits &fits) { predict_contexts(table, machines, shapes, cells, fits); });

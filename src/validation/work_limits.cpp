@@ -25,4 +25,16 @@ void WorkLimits::add(const std::string &where, std::size_t rows, std::size_t col
   }
 }
 
+bool RingWork::take(double steps) {
+  if (!(steps <= left_)) {
+    return false;
+  }
+  left_ -= steps;
+  return true;
+}
+
+std::string RingWork::reason() {
+  return "the rings of all figures and fits take more than 1e9 (rank, step) pairs; give fewer tables at a time";
+}
+
 } // namespace ringscale::validation

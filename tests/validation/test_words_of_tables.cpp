@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gmock/gmock.h>
 
+#include <cmath>
+
 #include "tests/validation/validation_fixture.hpp"
 #include "validation/cell_text.hpp"
 #include "validation/device_words.hpp"
@@ -112,13 +114,21 @@ TEST(ModelSize, IsReadFromNames) {
 
 TEST(WorkLimits, EachIsOneLineThatNamesThePlaceAndTheLimit) {
   WorkLimits fine;
-  EXPECT_EQ(refusal([&] { fine.add("t.json: $.tables[0]", 40, 500, 20); }), "") << "the control: at every limit";
-  EXPECT_THAT(refusal([&] { fine.add("t.json: $.tables[1]", 1, 1, 0); }), HasSubstr("beyond 20000 cells"))
+  EXPECT_EQ(refusal([&] { fine.add("t.json: $.tables[0]", 20, 500, 5); }), "") << "the control: at every limit";
+  EXPECT_THAT(refusal([&] { fine.add("t.json: $.tables[1]", 1, 1, 0); }), HasSubstr("beyond 10000 cells"))
       << "tables of a file add up";
   EXPECT_THAT(refusal([] { WorkLimits().add("t.json: $.tables[0]", 1, 501, 0); }), HasSubstr("may have 500"));
-  EXPECT_THAT(refusal([] { WorkLimits().add("t.json: $.tables[0]", 201, 100, 0); }), HasSubstr("divide it"));
-  EXPECT_THAT(refusal([] { WorkLimits().add("t.json: $.tables[0]", 100, 100, 41); }),
-              HasSubstr("400000 cells x formulas"));
+  EXPECT_THAT(refusal([] { WorkLimits().add("t.json: $.tables[0]", 101, 100, 0); }), HasSubstr("divide it"));
+  EXPECT_THAT(refusal([] { WorkLimits().add("t.json: $.tables[0]", 100, 100, 6); }),
+              HasSubstr("50000 cells x formulas"));
+}
+
+TEST(WorkLimits, StepsOfRingsAreTakenUntilTheyAreUsedUp) {
+  RingWork work;
+  EXPECT_TRUE(work.take(most_ring_steps));
+  EXPECT_FALSE(work.take(1.0));
+  EXPECT_FALSE(RingWork().take(std::nan(""))) << "no number of steps is no work that is allowed";
+  EXPECT_FALSE(RingWork().take(2.0 * most_ring_steps));
 }
 
 } // namespace
