@@ -8,6 +8,7 @@
 #include "validation/attention_cell.hpp"
 #include "validation/attention_time.hpp"
 #include "validation/device_words.hpp"
+#include "validation/reading.hpp"
 #include "validation/table_facts.hpp"
 #include "validation/training_step.hpp"
 #include "validation/work_limits.hpp"
@@ -89,6 +90,7 @@ void predict_attention_ratios(const Table &table, const std::vector<machine::Mac
       prediction.reason = std::string("cannot be simulated: ") + failure.what();
       continue;
     }
+    prediction.read_as = reading_of(*cell, *machine);
     prediction.role = Role::predicted;
     prediction.kind = "simulated";
     prediction.method = "rings simulated on " + machine->name + ", nothing fitted";

@@ -79,7 +79,12 @@ std::optional<ContextCell> read_cell(const Table &table, const std::vector<machi
     }
   }
   // Devices that divide a sequence hold as many times more of it.
-  const double sharers = divides_the_sequence(table, column, facts) ? *devices : 1.0;
+  const bool is_shared = divides_the_sequence(table, column, facts);
+  const double sharers = is_shared ? *devices : 1.0;
+  prediction.read_as =
+      std::to_string(std::llround(*devices)) + " x " + machine->name + " of " +
+      std::to_string(std::llround(memory_bytes / 1e9)) + " GB, " + shape->name + ", " +
+      (is_shared ? "which share one sequence" : "each with a sequence of its own: no method that divides one is named");
   cell.linear = sharers * left / static_cast<double>(shape->hidden_size * shape->layers);
   cell.per_score = left / static_cast<double>(shape->query_heads);
   cell.keeps_scores = has_word(column.words, "vanilla") || has_word(column.words, "materialised");

@@ -7,6 +7,7 @@
 #include "validation/attention_cell.hpp"
 #include "validation/attention_time.hpp"
 #include "validation/device_words.hpp"
+#include "validation/reading.hpp"
 #include "validation/table_facts.hpp"
 
 namespace ringscale::validation {
@@ -80,6 +81,9 @@ void predict_run_parts(const Table &table, const std::vector<machine::Machine> &
       prediction.value.reset();
       prediction.reason = std::string("cannot be computed: ") + failure.what();
       continue;
+    }
+    if (machine != nullptr) {
+      prediction.read_as = reading_of(*cell, *machine);
     }
     prediction.role = Role::predicted;
     prediction.kind = "analytic";

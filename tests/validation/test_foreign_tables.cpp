@@ -226,6 +226,8 @@ TEST(ForeignTable, DevicesThatShareASequenceHoldMoreOfIt) {
                                             Json::array({row("ring", 256, 512, 2048), row("fsdp", 32, 32, 32)}))}));
   EXPECT_EQ(*answer.at(0, "max_context_64_gpus").value, 2048.0);
   EXPECT_EQ(*answer.at(1, "max_context_64_gpus").value, 32.0);
+  EXPECT_THAT(answer.at(0, "max_context_64_gpus").read_as, HasSubstr("64 x a100_nvlink_hdr of 80 GB, LLaMA 7B"));
+  EXPECT_THAT(answer.at(1, "max_context_64_gpus").read_as, HasSubstr("no method that divides one"));
   EXPECT_EQ(answer.results[0].summary.fitted, 2U);
 }
 
