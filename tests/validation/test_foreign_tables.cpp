@@ -89,6 +89,9 @@ TEST(ForeignTable, DevicesAreFoundInWordsNamesAndNodes) {
   const Answer names = of_one(setup_of({{"gpus", nullptr}}), Json::array({column_of("ring_16_gpus_ms", "ms")}),
                               {{"ring_16_gpus_ms", 20}});
   EXPECT_THAT(names.at(0, "ring_16_gpus_ms").read_as, HasSubstr("16 x a100_nvlink_hdr"));
+  const Answer no_tokens = of_one(setup_of({{"gpus", nullptr}, {"sequence_tokens", nullptr}}),
+                                  Json::array({column_of("ring_1024_gpus_ms", "ms")}), {{"ring_1024_gpus_ms", 20}});
+  EXPECT_THAT(no_tokens.at(0, "ring_1024_gpus_ms").reason, HasSubstr("no tokens")) << "1024 are devices";
   const Answer none = of_one(setup_of({{"gpus", nullptr}}), ring_ms, {{"ring_ms", 20}});
   EXPECT_THAT(none.at(0, "ring_ms").reason, HasSubstr("no number of devices")) << "a ring is not one device";
 }
