@@ -58,10 +58,9 @@ bool is_label(const std::string &key, const Table &table, std::size_t row) {
 
 /// Columns of the same quantity as `column`, one of which a formula named by labels must mean.
 bool is_the_only_quantity(const Table &table, const Column &column) {
-  const Stem stem = parse_name(column.name).stem;
-  return std::all_of(table.columns.begin(), table.columns.end(), [&](const Column &other) {
-    return other.unit.dimension == "text" || parse_name(other.name).stem == stem;
-  });
+  const Stem stem = column.parts.stem;
+  return std::all_of(table.columns.begin(), table.columns.end(),
+                     [&](const Column &other) { return other.unit.dimension == "text" || other.parts.stem == stem; });
 }
 
 double scale_of(const NameParts &key, const Column &column) {
@@ -73,7 +72,7 @@ double scale_of(const NameParts &key, const Column &column) {
 
 std::vector<Candidate> candidates(const Table &table, std::size_t row, std::size_t index) {
   const Column &column = table.columns[index];
-  const NameParts own = parse_name(column.name);
+  const NameParts own = column.parts;
   std::vector<Candidate> found;
   for (const auto &[name, text] : table.formulas) {
     const NameParts key = parse_name(name);
@@ -133,12 +132,16 @@ std::optional<ArithmeticValue> evaluate_cell(const std::vector<Table> &tables, c
       }
       fault = "formula '" + candidate.text + "' has no finite value in this row: it divides by zero or grows too large";
     } catch (const problem::InvalidInput &) {
-      continue; // a name has no value in this row
+      // A name has no value in this row.
+    }
+    if (scope.is_exhausted()) {
+      fault = "the formulas of this cell look up more than " + std::to_string(most_lookups_of_a_cell) + " names";
+      break;
     }
   }
-  const NameParts own = parse_name(table.columns[column].name);
+  const NameParts own = table.columns[column].parts;
   const bool has_formula_sibling = std::any_of(table.columns.begin(), table.columns.end(), [&](const Column &other) {
-    return other.derived && parse_name(other.name).stem == own.stem;
+    return other.derived && other.parts.stem == own.stem;
   });
   if (const auto level = reference_level(table, row, column); level) {
     return ArithmeticValue{*level, table.columns[column].meaning};
@@ -146,7 +149,7 @@ std::optional<ArithmeticValue> evaluate_cell(const std::vector<Table> &tables, c
   // A derived twin names its reference for both ("relative to none").
   if (has_formula_sibling || table.columns[column].derived) {
     for (std::size_t other = 0; other < table.columns.size(); ++other) {
-      if (parse_name(table.columns[other].name).stem == own.stem) {
+      if (table.columns[other].parts.stem == own.stem) {
         if (const auto level = reference_level(table, row, other)) {
           return ArithmeticValue{*level, table.columns[other].meaning};
         }
@@ -167,7 +170,7 @@ std::vector<std::string> unreadable_formulas(const Table &table) {
     }
     const NameParts key = parse_name(name);
     const auto is_for = [&](const Column &column) {
-      const NameParts own = parse_name(column.name);
+      const NameParts own = column.parts;
       const bool of_unit = key.stem.empty() && key.scale > 0.0 && key.dimension == own.dimension;
       bool of_stem = !own.stem.empty() && (key.stem == own.stem || key.stem == without_backward(own.stem));
       for (std::size_t row = 0; row < table.rows.size() && !own.stem.empty(); ++row) {
@@ -185,7 +188,7 @@ std::vector<std::string> unreadable_formulas(const Table &table) {
                                            formula->names().end());
     }
     if (is_used) {
-      faults.push_back(table.where + ".reference_formula." + name + " is '" + text +
+      faults.push_back(table.where + ".reference_formula." + name + " is '" + text.substr(0, 80) +
                        "', which is no formula; such as 'a * (b + 2) / c', with + - * / ^, min max log2 log10 sqrt abs "
                        "floor ceil, or 'a if b < c else d'; it is not used");
     }

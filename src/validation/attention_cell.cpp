@@ -5,29 +5,13 @@
 #include <charconv>
 #include <cmath>
 
+#include "validation/attention_devices.hpp"
+#include "validation/device_words.hpp"
 #include "validation/row_scope.hpp"
 #include "validation/setting_rules.hpp"
 #include "validation/table_facts.hpp"
 
 namespace ringscale::validation {
-
-std::optional<RingKind> ring_kind_in(const std::vector<std::string> &words) {
-  for (const std::string &word : words) {
-    if (word == "zigzag" || word == "burst" || word == "balanced" || word == "megatron") {
-      return RingKind::zigzag;
-    }
-    if (word == "stripe" || word == "striped") {
-      return RingKind::striped;
-    }
-    if (word == "gather" || word == "allgather" || word == "llama3") {
-      return RingKind::all_gather;
-    }
-    if (word == "ring" || word == "basic" || word == "contiguous" || word == "naive") {
-      return RingKind::contiguous;
-    }
-  }
-  return std::nullopt;
-}
 
 namespace {
 
@@ -58,7 +42,13 @@ std::optional<std::int64_t> head_dim_in(const std::vector<std::string> &words) {
 }
 
 std::optional<std::int64_t> tokens_in(const std::vector<std::string> &words) {
-  for (const std::string &word : words) {
+  for (std::size_t index = 0; index < words.size(); ++index) {
+    const std::string &word = words[index];
+    const bool counts_devices = (index + 1 < words.size() && is_unit_of_devices(words[index + 1])) ||
+                                (index > 0 && is_unit_of_devices(words[index - 1]));
+    if (counts_devices) {
+      continue;
+    }
     if (word.ends_with("k")) {
       if (const auto value = parse_whole(std::string_view(word).substr(0, word.size() - 1))) {
         return *value * 1024;
@@ -71,72 +61,44 @@ std::optional<std::int64_t> tokens_in(const std::vector<std::string> &words) {
   return std::nullopt;
 }
 
-bool is_all_to_all(const std::vector<std::string> &words) {
-  return has_word(words, "ulysses") || has_word(words, "a2a") || has_word(words, "alltoall");
-}
-
-bool is_one_device(const std::vector<std::string> &words) {
-  return has_word(words, "single") || has_word(words, "1gpu") || (!words.empty() && words.front() == "one");
-}
-
 void read_passes(const Column &column, const RowFacts &facts, AttentionCell &cell) {
   std::string pass = pass_of(column.words);
   if (pass.empty()) {
     pass = pass_of(words_of(facts.text({"pass", "direction", "mode"})));
   }
+  cell.assumed += pass.empty() ? ", forward" : "";
   cell.forward = pass != "bwd";
   cell.backward = pass == "bwd" || pass == "fwd_bwd";
 }
 
-bool read_causal(const Table &table, std::size_t row, const Column &column, const RowFacts &facts) {
-  if (has_word(column.words, "causal")) {
-    return !has_word(column.words, "non") && !has_word(column.words, "noncausal");
+/// "causal", "causal mask"; not "non-causal", "no causal mask", "without causal masking".
+bool says_causal(const std::vector<std::string> &words) {
+  for (std::size_t index = 0; index < words.size(); ++index) {
+    const std::string before = index > 0 ? words[index - 1] : "";
+    if (words[index] == "causal" && before != "non" && before != "no" && before != "not" && before != "without" &&
+        before != "o") { // w/o
+      return true;
+    }
+  }
+  return false;
+}
+
+bool read_causal(const Table &table, const Column &column, const RowFacts &facts) {
+  if (has_word(column.words, "causal") || has_word(column.words, "noncausal")) {
+    return says_causal(column.words);
   }
   if (const auto value = facts.truth("causal")) {
     return *value;
   }
   const std::vector<std::string> words = words_of(facts.text({"mask", "causal", "attention"}));
-  static_cast<void>(row);
-  const std::vector<std::string> title = words_of(table.title);
-  return (has_word(words, "causal") && !has_word(words, "non")) ||
-         (words.empty() && has_word(title, "causal") && !has_word(title, "non"));
-}
-
-/// Devices, and their division among ring and all-to-all.
-bool read_devices(const Column &column, const RowFacts &facts, AttentionCell &cell, std::string &reason) {
-  auto devices = facts.number({"gpus", "devices", "world_size", "num_gpus", "ranks", "cp", "sp"});
-  const auto ring = facts.number({"ring_degree", "ring_size"});
-  const auto ulysses = facts.number({"ulysses_degree", "all_to_all_degree", "ulysses_size"});
-  if (!devices && !ring && !ulysses) {
-    devices = facts.setting("device", {"ulysses", "degree", "tensor", "pipeline", "data"});
+  if (!words.empty()) {
+    return says_causal(words) || words == std::vector<std::string>{"yes"};
   }
-  const double all = devices.value_or(ring.value_or(1.0) * ulysses.value_or(1.0));
-  if (!(all <= most_of_a_count)) {
-    reason = "ring degree x all-to-all degree is beyond 2^50 devices";
-    return false;
+  const std::vector<std::string> labels = facts.label_words();
+  if (has_word(labels, "causal") || has_word(labels, "noncausal")) {
+    return says_causal(labels);
   }
-  cell.devices = whole(all);
-  cell.one_device = is_one_device(column.words) && cell.devices > 1;
-  if (cell.one_device || cell.devices == 1) {
-    cell.devices = 1;
-    return true;
-  }
-  std::vector<std::string> words = column.words;
-  for (const std::string &word : facts.label_words()) {
-    words.push_back(word);
-  }
-  const bool all_to_all = is_all_to_all(column.words) || (!ulysses && !ring && is_all_to_all(words));
-  cell.ulysses_degree = whole(ulysses.value_or(all_to_all ? static_cast<double>(cell.devices) : 1.0));
-  cell.ring_degree = cell.devices / std::max<std::int64_t>(1, cell.ulysses_degree);
-  if (cell.ulysses_degree < 1 || cell.ring_degree * cell.ulysses_degree != cell.devices) {
-    reason = "ring and all-to-all degree do not multiply to the devices";
-    return false;
-  }
-  cell.kind = ring_kind_in(column.words)
-                  .value_or(ring_kind_in(words).value_or(
-                      ring_kind_in(words_of(facts.text({"implementation", "method", "schedule"})))
-                          .value_or(RingKind::contiguous)));
-  return true;
+  return says_causal(words_of(table.title));
 }
 
 /// Whether every byte count of the cell fits 62 bits, as problem::validate asks; one device is not simulated.
@@ -153,7 +115,7 @@ bool fits_integers(const AttentionCell &cell, std::string &reason) {
   return false;
 }
 
-bool read_shape(const Table &table, std::size_t row, const Column &column, const RowFacts &facts, AttentionCell &cell,
+bool read_shape(const Table &table, const Column &column, const RowFacts &facts, AttentionCell &cell,
                 std::string &reason) {
   auto heads = facts.number({"query_heads", "heads", "num_heads", "head_num", "n_heads", "attention_heads"});
   const auto group = facts.number({"kv_group", "group_num", "gqa_group"});
@@ -171,8 +133,8 @@ bool read_shape(const Table &table, std::size_t row, const Column &column, const
   }
   auto tokens = facts.number({"sequence_tokens", "tokens_total", "seq_len", "seqlen", "sequence_length",
                               "context_tokens", "context_ktokens", "sequence_ktokens", "tokens", "length_tokens"});
-  const auto local =
-      facts.number({"tokens_per_gpu", "tokens_per_device", "chunk_tokens", "local_tokens", "block_tokens"});
+  auto local = facts.number({"tokens_per_gpu", "tokens_per_device", "chunk_tokens", "local_tokens", "block_tokens"});
+  local = local ? local : facts.tokens_of_a_device();
   // A yardstick beside figures of many devices has one device's tokens where these are given.
   if (local && (cell.one_device || !tokens)) {
     tokens = *local * static_cast<double>(cell.devices);
@@ -180,7 +142,7 @@ bool read_shape(const Table &table, std::size_t row, const Column &column, const
     *tokens *= static_cast<double>(cell.devices);
   }
   if (!tokens && !local) {
-    tokens = facts.setting("token", {"per", "local", "chunk", "block", "total", "window", "segment"});
+    tokens = facts.setting("token", {"per", "local", "chunk", "block", "total", "window", "segment", "batch"});
   }
   if (!tokens) {
     if (const auto named = tokens_in(column.words)) {
@@ -203,7 +165,11 @@ bool read_shape(const Table &table, std::size_t row, const Column &column, const
   const auto batch = facts.number({"batch_size", "batch", "bs", "micro_batch"});
   cell.attention.batch = std::max<std::int64_t>(
       1, whole(batch.value_or(facts.setting("sequence", {}).value_or(std::floor(all_tokens / *tokens)))));
+  if (!batch && !facts.setting("sequence", {})) {
+    cell.assumed += ", batch " + std::to_string(cell.attention.batch);
+  }
   if (kernel) {
+    cell.assumed += ", hidden size 2048";
     heads = std::max(1.0, 2048.0 / *head_dim);
   }
   cell.attention.tokens = whole(*tokens);
@@ -212,9 +178,16 @@ bool read_shape(const Table &table, std::size_t row, const Column &column, const
   cell.attention.kv_heads = kv_heads && heads ? whole(*kv_heads)
                             : heads && group  ? whole(*heads / *group)
                                               : cell.attention.query_heads;
-  cell.attention.mask = read_causal(table, row, column, facts) ? problem::Mask::causal : problem::Mask::none;
+  const double tensor = facts.number({"tensor_parallel", "tp"}).value_or(1.0);
+  if (tensor > 1.0 && cell.attention.query_heads > 0) {
+    cell.attention.query_heads = std::max<std::int64_t>(1, whole(*heads / tensor));
+    cell.attention.kv_heads = std::max<std::int64_t>(1, whole(static_cast<double>(cell.attention.kv_heads) / tensor));
+  }
+  cell.attention.mask = read_causal(table, column, facts) ? problem::Mask::causal : problem::Mask::none;
+  const auto named_bytes = bytes_of_words(column.words);
   cell.element_bytes =
-      whole(facts.number({"element_bytes"}).value_or(bytes_of_dtype(facts.text({"dtype", "precision"}))));
+      whole(named_bytes ? *named_bytes
+                        : facts.number({"element_bytes"}).value_or(bytes_of_dtype(facts.text({"dtype", "precision"}))));
   return fits_integers(cell, reason);
 }
 
@@ -247,8 +220,14 @@ std::optional<AttentionCell> read_attention_setting(const Table &table, std::siz
   }
   cell.labels = facts.labels();
   cell.variant = variant_of(about);
-  if (!read_devices(about, facts, cell, reason) || !read_shape(table, row, about, facts, cell, reason)) {
+  if (!read_devices(table, about, facts, cell, reason) || !read_shape(table, about, facts, cell, reason)) {
     return std::nullopt;
+  }
+  if (cell.devices == 1 && !cell.one_device) {
+    // Kernels that a column of labels tells apart.
+    for (const std::string &word : words_of(facts.text({"kernel", "implementation", "library", "backend", "method"}))) {
+      cell.variant += word + " ";
+    }
   }
   read_passes(about, facts, cell);
   return cell;
@@ -284,9 +263,11 @@ std::optional<AttentionCell> read_attention_cell(const Table &table, std::size_t
   cell->published = table.number(row, column).value_or(0.0) * cell->scale;
   // FLOP/s are kept per device, tokens/s of all devices.
   const auto devices = static_cast<double>(cell->devices);
-  const double share = cell->quantity == Quantity::flop_rate && !about.unit.per_device   ? 1.0 / devices
-                       : cell->quantity == Quantity::token_rate && about.unit.per_device ? devices
-                                                                                         : 1.0;
+  const auto per_device = says_per_device(about);
+  cell->is_rate_unstated = !per_device && cell->devices > 1 && cell->quantity == Quantity::flop_rate;
+  const double share = cell->quantity == Quantity::flop_rate && !per_device.value_or(true)    ? 1.0 / devices
+                       : cell->quantity == Quantity::token_rate && per_device.value_or(false) ? devices
+                                                                                              : 1.0;
   cell->published *= share;
   cell->scale *= share;
   if (!(cell->published > 0.0)) {

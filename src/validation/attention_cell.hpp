@@ -30,10 +30,12 @@ struct AttentionCell {
   RingKind kind = RingKind::contiguous;
   bool one_device = false; ///< a yardstick on one device beside figures of many
   Quantity quantity = Quantity::time;
-  double published = 0.0; ///< in base units: 1/s, s, FLOP/s per device or token/s of all
-  double scale = 1.0;     ///< base units of one unit of the column
-  std::string labels;     ///< of the row
-  std::string variant;    ///< words of the column that say none of the above: an implementation of its own
+  bool is_rate_unstated = false; ///< FLOP/s of which neither unit nor name says whether of one device; taken as such
+  double published = 0.0;        ///< in base units: 1/s, s, FLOP/s per device or token/s of all
+  double scale = 1.0;            ///< base units of one unit of the column
+  std::string assumed;           ///< what neither row nor setup say and was taken, for people
+  std::string labels;            ///< of the row
+  std::string variant;           ///< words of the column that say none of the above: an implementation of its own
 };
 
 /// The figure of a cell as one about attention, or nothing and why it is none.

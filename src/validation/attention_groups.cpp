@@ -4,10 +4,14 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 
 #include "problem/invalid_input.hpp"
 #include "validation/attention_time.hpp"
+#include "validation/device_words.hpp"
 #include "validation/table_facts.hpp"
+#include "validation/training_step.hpp"
+#include "validation/work_limits.hpp"
 
 namespace ringscale::validation {
 
@@ -16,8 +20,9 @@ namespace {
 constexpr double assumed_heads = 32.0;
 constexpr double most_heads = 65536.0; // of a problem
 constexpr std::size_t fewest_of_variant = 40;
+constexpr std::size_t fewest_on_one_device = 6; // with two constants: a third of the figures
 
-bool can_be_simulated(const PlacedCell &placed, std::string &reason) {
+bool can_be_simulated(const PlacedCell &placed, RingWork &work, std::string &reason) {
   AttentionConstants constants;
   constants.flop_per_s = 1e12; // any: what is asked is whether the problem is one
   AttentionCell cell = placed.cell;
@@ -25,6 +30,10 @@ bool can_be_simulated(const PlacedCell &placed, std::string &reason) {
     cell.attention.query_heads = cell.attention.kv_heads = static_cast<std::int64_t>(assumed_heads);
   }
   try {
+    if (!work.take(2.0 * attention_steps(cell, *placed.machine))) { // here and for the answer
+      reason = RingWork::reason();
+      return false;
+    }
     if (std::isfinite(attention_seconds(cell, *placed.machine, constants))) {
       return true;
     }
@@ -75,6 +84,25 @@ void complete_heads(const Table &table, std::vector<PlacedCell> &yardsticks, std
   add_fit(fits, names.empty() ? "query heads, assumed" : "query heads, not published", heads, "heads", names);
 }
 
+/// FLOP/s that do not say so are those of one device, as papers print them, unless a figure of the column is beyond the
+/// device's peak: then the column is about all devices.
+void take_rates_above_the_peak_as_totals(std::vector<PlacedCell> &cells) {
+  std::set<std::size_t> totals;
+  for (const PlacedCell &placed : cells) {
+    const double peak = peak_of_bytes(*placed.machine, static_cast<double>(placed.cell.element_bytes));
+    if (placed.cell.is_rate_unstated && placed.cell.published > peak) {
+      totals.insert(placed.cell.column);
+    }
+  }
+  for (PlacedCell &placed : cells) {
+    if (placed.cell.is_rate_unstated && totals.contains(placed.cell.column)) {
+      const auto devices = static_cast<double>(placed.cell.devices);
+      placed.cell.published /= devices;
+      placed.cell.scale /= devices;
+    }
+  }
+}
+
 bool has_yardstick(const std::vector<PlacedCell> &yardsticks, const machine::Machine *machine) {
   return std::any_of(yardsticks.begin(), yardsticks.end(),
                      [&](const PlacedCell &placed) { return placed.machine == machine; });
@@ -113,7 +141,7 @@ std::string cell_name(const Table &table, std::size_t row, std::size_t column) {
 }
 
 AttentionGroups collect_attention(const Table &table, const std::vector<machine::Machine> &machines,
-                                  std::vector<Prediction> &predictions, std::vector<Fit> &fits) {
+                                  std::vector<Prediction> &predictions, std::vector<Fit> &fits, RingWork &work) {
   AttentionGroups result;
   std::vector<PlacedCell> cells;
   for (Prediction &prediction : predictions) {
@@ -122,13 +150,15 @@ AttentionGroups collect_attention(const Table &table, const std::vector<machine:
       continue;
     }
     const std::vector<std::string> words = RowFacts(table, prediction.row).all_words();
-    const PlacedCell placed{*cell, choose_machine(machines, words), has_word(words, "pcie")};
+    const MachineChoice choice = machine_of(table, prediction.row, prediction.column, machines);
+    const PlacedCell placed{*cell, choice.machine, has_word(words, "pcie")};
     if (placed.machine == nullptr) {
-      prediction.reason = "no machine file for the device of this row";
-    } else if (can_be_simulated(placed, prediction.reason)) {
+      prediction.reason = choice.reason;
+    } else if (can_be_simulated(placed, work, prediction.reason)) {
       (cell->one_device ? result.yardsticks : cells).push_back(placed);
     }
   }
+  take_rates_above_the_peak_as_totals(cells);
   complete_heads(table, result.yardsticks, cells, fits);
   const bool all_have_yardsticks = std::all_of(cells.begin(), cells.end(), [&](const PlacedCell &placed) {
     return has_yardstick(result.yardsticks, placed.machine);
@@ -137,8 +167,11 @@ AttentionGroups collect_attention(const Table &table, const std::vector<machine:
   for (const PlacedCell &placed : cells) {
     ++figures[placed.cell.variant];
   }
+  const bool all_on_one_device =
+      std::all_of(cells.begin(), cells.end(), [](const PlacedCell &placed) { return placed.cell.devices == 1; });
+  const std::size_t fewest = all_on_one_device ? fewest_on_one_device : fewest_of_variant;
   const bool by_variant =
-      std::all_of(figures.begin(), figures.end(), [](const auto &entry) { return entry.second >= fewest_of_variant; });
+      std::all_of(figures.begin(), figures.end(), [&](const auto &entry) { return entry.second >= fewest; });
   std::map<std::string, AttentionGroup> groups;
   for (const PlacedCell &placed : cells) {
     std::string label = all_have_yardsticks ? "" : placed.machine->name;
@@ -147,6 +180,7 @@ AttentionGroups collect_attention(const Table &table, const std::vector<machine:
     }
     AttentionGroup &group = groups[label];
     group.label = label;
+    group.variants = by_variant ? 1 : figures.size();
     group.cells.push_back(placed);
   }
   for (auto &[label, group] : groups) {

@@ -7,6 +7,7 @@
 #include "machine/machine.hpp"
 #include "validation/attention_cell.hpp"
 #include "validation/prediction.hpp"
+#include "validation/work_limits.hpp"
 
 namespace ringscale::validation {
 
@@ -20,7 +21,8 @@ struct PlacedCell {
 /// Figures that share their constants: those of one implementation, on one machine, or on all machines of a table that
 /// has a yardstick for each (the rate of tiles is then known and the rest belongs to the implementation).
 struct AttentionGroup {
-  std::string label; ///< for people: machine and variant
+  std::size_t variants = 1; ///< implementations that share the constants, for want of figures of each
+  std::string label;        ///< for people: machine and variant
   std::vector<PlacedCell> yardsticks;
   std::vector<PlacedCell> cells;
 };
@@ -35,7 +37,7 @@ struct AttentionGroups {
 /// head count that the table lacks is completed: the whole number that makes the yardsticks as fast as the published
 /// shares of their machines, in the geometric mean, or 32.
 AttentionGroups collect_attention(const Table &table, const std::vector<machine::Machine> &machines,
-                                  std::vector<Prediction> &predictions, std::vector<Fit> &fits);
+                                  std::vector<Prediction> &predictions, std::vector<Fit> &fits, RingWork &work);
 
 /// Seconds of the published figure, and what its column would show for a time.
 double seconds_of(const AttentionCell &cell);

@@ -10,6 +10,8 @@
 #include "validation/attention_time.hpp"
 #include "validation/calibration_choice.hpp"
 #include "validation/constant_search.hpp"
+#include "validation/reading.hpp"
+#include "validation/work_limits.hpp"
 
 namespace ringscale::validation {
 
@@ -172,7 +174,8 @@ std::vector<std::size_t> calibration_places(const std::vector<PlacedCell> &cells
       features.push_back(features_of(cells[place]));
     }
   }
-  const std::size_t wanted = std::max<std::size_t>({2, unknowns, (cells.size() + 4) / 8});
+  const std::size_t share = std::min(most_calibration_figures, (cells.size() + 4) / 8);
+  const std::size_t wanted = std::max<std::size_t>({2, unknowns, share});
   std::vector<std::size_t> places = choose_calibration(features, std::min(wanted, (cells.size() + 1) / 3));
   for (std::size_t &place : places) {
     place = cheap[place];
@@ -180,10 +183,24 @@ std::vector<std::size_t> calibration_places(const std::vector<PlacedCell> &cells
   return places;
 }
 
-void predict_group(const Table &table, const AttentionGroup &group, const Places &places, std::vector<Fit> &fits) {
+void predict_group(const Table &table, const AttentionGroup &group, const Places &places, std::vector<Fit> &fits,
+                   RingWork &work) {
   const auto at = [&](const AttentionCell &cell) -> Prediction & { return *places.at({cell.row, cell.column}); };
   const Unknowns unknowns = unknowns_of(group);
   const std::vector<std::size_t> calibration = calibration_places(group.cells, unknowns.list.size());
+  constexpr double evaluations = 500.0;   // of a search with some unknowns
+  constexpr double most_of_a_cheap = 4e5; // is_cheap lets pass small rings and larger ones that fold
+  double steps = 0.0;
+  for (const std::size_t place : calibration) {
+    const PlacedCell &placed = group.cells[place];
+    steps += evaluations * std::min(most_of_a_cheap, attention_steps(placed.cell, *placed.machine));
+  }
+  if (!work.take(steps)) {
+    for (const PlacedCell &placed : group.cells) {
+      at(placed.cell).reason = RingWork::reason();
+    }
+    return;
+  }
   const auto seconds = [&](const PlacedCell &placed, const std::vector<double> &values) {
     return attention_seconds(placed.cell, *placed.machine, constants_of(group, placed, unknowns, values));
   };
@@ -202,7 +219,8 @@ void predict_group(const Table &table, const AttentionGroup &group, const Places
     at(cell).role = Role::fitted;
   }
   for (std::size_t index = 0; index < values.size(); ++index) {
-    add_fit(fits, unknowns.names[index] + (group.label.empty() ? "" : " (" + group.label + ")"), values[index],
+    const std::string label = group.label.empty() ? "" : " (" + group.label + ")";
+    add_fit(fits, unknowns.names[index] + label + bound_of(unknowns.list[index], values[index]), values[index],
             unknowns.units[index], names);
   }
   for (const PlacedCell &placed : group.cells) {
@@ -211,20 +229,33 @@ void predict_group(const Table &table, const AttentionGroup &group, const Places
     prediction.value = shown(placed.cell, seconds(placed, values));
     prediction.kind = placed.cell.devices == 1 ? "analytic" : "simulated";
     prediction.method = (placed.cell.devices == 1 ? "tile on " : "ring simulated on ") + placed.machine->name;
+    if (placed.cell.devices == 1 && group.variants > 1) {
+      prediction.method += ", constants shared by " + std::to_string(group.variants) + " implementations";
+    }
   }
+}
+
+/// Says what was understood of a figure, and whether it can be right.
+void describe(const PlacedCell &placed, Prediction &prediction) {
+  const AttentionCell &cell = placed.cell;
+  prediction.read_as = reading_of(cell, *placed.machine);
+  const double devices = static_cast<double>(cell.devices);
+  prediction.doubt =
+      doubt_of(flop_of(cell) / (seconds_of(cell) * devices), *placed.machine, static_cast<double>(cell.element_bytes));
 }
 
 } // namespace
 
 void predict_attention(const Table &table, const std::vector<machine::Machine> &machines,
-                       std::vector<Prediction> &predictions, std::vector<Fit> &fits) {
+                       std::vector<Prediction> &predictions, std::vector<Fit> &fits, RingWork &work) {
   Places places;
   for (Prediction &prediction : predictions) {
     places[{prediction.row, prediction.column}] = &prediction;
   }
-  const AttentionGroups attention = collect_attention(table, machines, predictions, fits);
+  const AttentionGroups attention = collect_attention(table, machines, predictions, fits, work);
   for (const PlacedCell &placed : attention.yardsticks) {
     Prediction &prediction = *places.at({placed.cell.row, placed.cell.column});
+    describe(placed, prediction);
     prediction.role = Role::fitted;
     prediction.value = shown(placed.cell, seconds_of(placed.cell));
     prediction.kind = "analytic";
@@ -233,7 +264,10 @@ void predict_attention(const Table &table, const std::vector<machine::Machine> &
             "FLOP/s", {cell_name(table, placed.cell.row, placed.cell.column)});
   }
   for (const AttentionGroup &group : attention.groups) {
-    predict_group(table, group, places, fits);
+    for (const PlacedCell &placed : group.cells) {
+      describe(placed, *places.at({placed.cell.row, placed.cell.column}));
+    }
+    predict_group(table, group, places, fits, work);
   }
 }
 

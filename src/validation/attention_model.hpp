@@ -6,6 +6,7 @@
 #include "machine/machine.hpp"
 #include "validation/prediction.hpp"
 #include "validation/published_tables.hpp"
+#include "validation/work_limits.hpp"
 
 namespace ringscale::validation {
 
@@ -14,6 +15,6 @@ namespace ringscale::validation {
 /// in eight of the other figures of a group (collect_attention), chosen to differ. Fills what it can of `predictions`,
 /// which are those of the table's cells that nothing else covers.
 void predict_attention(const Table &table, const std::vector<machine::Machine> &machines,
-                       std::vector<Prediction> &predictions, std::vector<Fit> &fits);
+                       std::vector<Prediction> &predictions, std::vector<Fit> &fits, RingWork &work);
 
 } // namespace ringscale::validation

@@ -7,8 +7,11 @@
 #include "problem/invalid_input.hpp"
 #include "validation/attention_cell.hpp"
 #include "validation/attention_time.hpp"
+#include "validation/device_words.hpp"
+#include "validation/reading.hpp"
 #include "validation/table_facts.hpp"
 #include "validation/training_step.hpp"
+#include "validation/work_limits.hpp"
 
 namespace ringscale::validation {
 
@@ -34,50 +37,60 @@ std::optional<std::pair<RingKind, RingKind>> compared_kinds(const Column &column
 } // namespace
 
 void predict_attention_ratios(const Table &table, const std::vector<machine::Machine> &machines,
-                              std::vector<Prediction> &predictions) {
+                              std::vector<Prediction> &predictions, RingWork &work) {
   for (Prediction &prediction : predictions) {
     const Column &column = table.columns[prediction.column];
     const auto kinds = compared_kinds(column);
     const bool speedup = column.unit.dimension == "x" && kinds;
-    const bool efficiency = column.unit.dimension == "%" && has_word(column.words, "efficiency");
-    const bool utilised =
-        column.unit.dimension == "%" && (has_word(column.words, "mfu") || has_word(column.words, "utilization") ||
-                                         has_word(column.words, "utilisation"));
+    const bool is_share = column.unit.dimension == "%" || column.unit.dimension == "1";
+    const bool efficiency = is_share && has_word(column.words, "efficiency");
+    const bool utilised = is_share && (has_word(column.words, "mfu") || has_word(column.words, "utilization") ||
+                                       has_word(column.words, "utilisation"));
     if (!speedup && !efficiency && !utilised) {
       continue;
     }
     auto cell = read_attention_setting(table, prediction.row, prediction.column, prediction.reason);
-    const machine::Machine *machine = choose_machine(machines, RowFacts(table, prediction.row).all_words());
+    const MachineChoice choice = machine_of(table, prediction.row, prediction.column, machines);
+    const machine::Machine *machine = choice.machine;
     if (!cell || machine == nullptr) {
-      prediction.reason = cell ? "no machine file for the device of this row" : prediction.reason;
+      prediction.reason = cell ? choice.reason : prediction.reason;
       continue;
     }
     if (cell->attention.query_heads == 0) {
       prediction.reason = "the row and the setup give no heads";
       continue;
     }
+    const double whole = column.unit.dimension == "%" ? 100.0 : 1.0;
     AttentionConstants constants = starting_constants();
     constants.flop_per_s = tile_rate(*machine, starting_share, cell->attention.head_dim, cell->element_bytes);
     try {
+      if (!work.take((speedup ? 2.0 : 1.0) * attention_steps(*cell, *machine))) {
+        prediction.reason = RingWork::reason();
+        continue;
+      }
       if (speedup) {
-        cell->kind = kinds->second;
+        // A ratio of times is the other way round than one of speeds.
+        const bool of_times =
+            has_word(column.words, "time") || has_word(column.words, "latency") || has_word(column.words, "slowdown");
+        cell->kind = of_times ? kinds->first : kinds->second;
         const double base_s = attention_seconds(*cell, *machine, constants);
-        cell->kind = kinds->first;
+        cell->kind = of_times ? kinds->second : kinds->first;
         prediction.value = base_s / attention_seconds(*cell, *machine, constants) / column.unit.scale;
       } else if (utilised) {
         const double peak = peak_of_bytes(*machine, static_cast<double>(cell->element_bytes));
-        prediction.value = 100.0 * flop_of(*cell) /
+        prediction.value = whole * flop_of(*cell) /
                            (static_cast<double>(cell->devices) * peak * attention_seconds(*cell, *machine, constants));
       } else {
         const double passes = (cell->forward ? 1.0 : 0.0) + (cell->backward ? constants.backward_ratio : 0.0);
         const double one_s = passes * problem::forward_flop(cell->attention) / constants.flop_per_s;
         prediction.value =
-            100.0 * one_s / (static_cast<double>(cell->devices) * attention_seconds(*cell, *machine, constants));
+            whole * one_s / (static_cast<double>(cell->devices) * attention_seconds(*cell, *machine, constants));
       }
     } catch (const problem::InvalidInput &failure) {
       prediction.reason = std::string("cannot be simulated: ") + failure.what();
       continue;
     }
+    prediction.read_as = reading_of(*cell, *machine);
     prediction.role = Role::predicted;
     prediction.kind = "simulated";
     prediction.method = "rings simulated on " + machine->name + ", nothing fitted";

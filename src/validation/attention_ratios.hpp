@@ -6,6 +6,7 @@
 #include "machine/machine.hpp"
 #include "validation/prediction.hpp"
 #include "validation/published_tables.hpp"
+#include "validation/work_limits.hpp"
 
 namespace ringscale::validation {
 
@@ -14,6 +15,6 @@ namespace ringscale::validation {
 /// column name both, in this order ("striped over ring"); and efficiency in percent, the time of one device divided by
 /// devices x time; and utilisation, FLOPs over devices x peak x time.
 void predict_attention_ratios(const Table &table, const std::vector<machine::Machine> &machines,
-                              std::vector<Prediction> &predictions);
+                              std::vector<Prediction> &predictions, RingWork &work);
 
 } // namespace ringscale::validation

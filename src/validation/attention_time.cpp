@@ -11,6 +11,7 @@
 #include "simulator/plan_engine.hpp"
 #include "simulator/plan_simulation.hpp"
 #include "simulator/simulation.hpp"
+#include "validation/training_step.hpp"
 
 namespace ringscale::validation {
 
@@ -132,15 +133,29 @@ schedule::RingProblem ring_problem(const AttentionCell &cell) {
 }
 
 double tile_rate(const machine::Machine &machine, double share, std::int64_t head_dim, std::int64_t element_bytes) {
-  double peak = machine.device.peak_flop_per_s.value;
-  for (const machine::Arithmetic &arithmetic : machine.roofline.arithmetic) {
-    if (arithmetic.element_bytes == element_bytes) {
-      peak = arithmetic.peak_flop_per_s.value;
-      break;
-    }
-  }
+  const double peak = peak_of_bytes(machine, static_cast<double>(element_bytes));
   const double exponentials = 4.0 * static_cast<double>(head_dim) * machine.roofline.exponentials_per_s.value;
   return 1.0 / (1.0 / (peak * share) + 1.0 / exponentials);
+}
+
+double attention_steps(const AttentionCell &cell, const machine::Machine &machine) {
+  if (cell.devices == 1) {
+    return 1.0;
+  }
+  simulator::SimulationOptions options;
+  options.problem = ring_problem(cell);
+  options.threads = 1;
+  double sum = 0.0;
+  for (const bool backward : {false, true}) {
+    if (backward ? cell.backward : cell.forward) {
+      options.problem.pass = backward ? schedule::Pass::backward : schedule::Pass::forward;
+      const bool simple = simulator::is_simple_ring(options);
+      const double steps = steps_to_compute(machine, options);
+      const double most = simple ? most_simulated_steps : most_planned_steps;
+      sum += steps > most ? 1.0 : steps * (simple ? 1.0 : most_simulated_steps / most_planned_steps);
+    }
+  }
+  return sum;
 }
 
 double attention_seconds(const AttentionCell &cell, const machine::Machine &machine,

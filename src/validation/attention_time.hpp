@@ -39,6 +39,10 @@ schedule::RingProblem ring_problem(const AttentionCell &cell);
 /// (rank, step) pairs that a figure may cost; rings of equal devices that fold into one period cost few of any size.
 inline constexpr double most_simulated_steps = 1e8;
 
+/// (rank, step) pairs that the figure takes, those of an engine that interprets plans counted as the time they take; 1
+/// for rings that fold and for one device. Throws as attention_seconds does.
+double attention_steps(const AttentionCell &cell, const machine::Machine &machine);
+
 /// Seconds of the passes of a cell: an all-to-all before and after, and between them the simulated ring
 /// (simulator::simulate) on the machine with these constants. One device: FLOPs over rate.
 /// Throws problem::InvalidInput for a ring that costs more than most_simulated_steps.

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "claims/expression.hpp"
+#include "validation/device_words.hpp"
 #include "validation/formula.hpp"
 #include "validation/table_facts.hpp"
 #include "validation/unit.hpp"
@@ -132,7 +133,7 @@ void predict_closed_forms(const Table &table, const std::vector<machine::Machine
     const Column &column = table.columns[prediction.column];
     const RowFacts facts(table, prediction.row);
     if (column.unit.dimension == "token" && has_word(column.words, "min")) {
-      predict_block(facts, column, choose_machine(machines, facts.all_words()), prediction);
+      predict_block(facts, column, machine_of(table, prediction.row, prediction.column, machines).machine, prediction);
     } else if (column.unit.dimension == "x" && (has_word(column.words, "flops") || has_word(column.words, "flop"))) {
       predict_flop_ratio(facts, prediction);
     }

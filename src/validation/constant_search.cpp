@@ -37,6 +37,13 @@ double soft_distance(double ratio) {
   return std::sqrt(distance * distance + small * small) - small;
 }
 
+std::string bound_of(const Unknown &unknown, double value) {
+  constexpr double near = 1e-6;
+  const bool starts_there = unknown.start <= unknown.low || unknown.start >= unknown.high;
+  const bool is_there = value <= unknown.low * (1.0 + near) || value >= unknown.high * (1.0 - near);
+  return is_there && !starts_there ? ", at its bound" : "";
+}
+
 std::vector<double> search_constants(const std::vector<Unknown> &unknowns,
                                      const std::function<double(const std::vector<double> &)> &objective) {
   std::vector<double> values;

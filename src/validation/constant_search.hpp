@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 #include <vector>
 
 namespace ringscale::validation {
@@ -16,6 +17,10 @@ struct Unknown {
 
 /// |log ratio|, rounded off below one percent: what fits sum over their figures. A figure that is far off counts once.
 double soft_distance(double ratio);
+
+/// What to add to the name of a constant that was found at an end of its range, where figures and model do not go
+/// together: ", at its bound"; else nothing.
+std::string bound_of(const Unknown &unknown, double value);
 
 /// Minimises objective(values) + sum of hold x log(value / start)^2 by a pattern search in the logarithms (after Hooke
 /// and Jeeves 1961): steps along every axis and every diagonal of two, halved when none helps. Deterministic. For a

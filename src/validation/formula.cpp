@@ -58,6 +58,9 @@ constexpr std::array<std::string_view, 6> comparisons{"<=", ">=", "==", "!=", "<
 } // namespace
 
 std::optional<Formula> Formula::parse(const std::string &text) {
+  if (text.size() > longest_formula) {
+    return std::nullopt;
+  }
   Formula formula;
   std::string body = text;
   const auto has_condition = [](const std::string &part) { return part.find(" if ") != std::string::npos; };

@@ -10,6 +10,9 @@
 
 namespace ringscale::validation {
 
+/// Letters of a formula at most; what is longer is no formula.
+inline constexpr std::size_t longest_formula = 4096;
+
 /// A formula as published tables state it: arithmetic (claims::Expression), "A if LEFT < RIGHT else B" with any of
 /// < <= > >= == !=, a remark in parentheses at its end, and an equation "name = A" or "A = B", whose first side counts
 /// unless it is a name alone.

@@ -23,6 +23,7 @@ std::vector<ModelShape> read_model_shapes(const report::Json &document, const st
     shape.hidden_size = entry.integer("hidden_size", 1, most);
     shape.query_heads = entry.integer("query_heads", 1, most);
     shape.feed_forward_size = entry.integer("feed_forward_size", 1, most);
+    shape.kv_heads = entry.has("kv_heads") ? entry.integer("kv_heads") : shape.query_heads;
     shape.source = entry.text("source");
     entry.finish();
     shapes.push_back(std::move(shape));

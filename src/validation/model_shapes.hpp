@@ -16,6 +16,7 @@ struct ModelShape {
   std::int64_t layers = 0;
   std::int64_t hidden_size = 0;
   std::int64_t query_heads = 0;
+  std::int64_t kv_heads = 0; ///< as many as query heads where the file does not say
   std::int64_t feed_forward_size = 0;
   std::string source;
 };

@@ -10,8 +10,12 @@
 #include "report/nearest_name.hpp"
 #include "report/results_document.hpp"
 #include "validation/arithmetic.hpp"
+#include "validation/cell_text.hpp"
 #include "validation/closed_forms.hpp"
+#include "validation/formula.hpp"
+#include "validation/setting_names.hpp"
 #include "validation/setting_rules.hpp"
+#include "validation/work_limits.hpp"
 
 namespace ringscale::validation {
 
@@ -20,6 +24,23 @@ using report::Json;
 using report::ObjectReader;
 
 namespace {
+
+/// What a unit alone cannot say: "B" of a model's size is 1e9 parameters, and "TFLOPs" of a throughput are those of a
+/// second.
+Unit unit_in_view_of_name(Unit unit, const std::string &unit_text, const std::vector<std::string> &words) {
+  const auto has = [&](std::initializer_list<const char *> list) {
+    return std::any_of(list.begin(), list.end(), [&](const char *word) { return has_word(words, word); });
+  };
+  if (unit_text == "B" && has({"params", "parameters", "model", "size", "param"})) {
+    return Unit{1e9, "parameter", false};
+  }
+  constexpr double giga = 1e9;
+  if (unit.dimension == "FLOP" && unit.scale >= giga && unit_text.find("FLOPs") != std::string::npos &&
+      (unit.per_device || has({"throughput", "tflops", "pflops", "gflops", "speed", "rate", "performance"}))) {
+    unit.dimension = "FLOP/s";
+  }
+  return unit;
+}
 
 Column read_column(const ObjectReader &form) {
   Column column;
@@ -39,6 +60,8 @@ Column read_column(const ObjectReader &form) {
   column.unit = unit.value_or(Unit{1.0, std::string(unknown_unit), false});
   column.derived = origin == "derived";
   column.words = words_of(column.name);
+  column.parts = parse_name(column.name);
+  column.unit = unit_in_view_of_name(column.unit, column.unit_text, column.words);
   form.finish();
   return column;
 }
@@ -60,7 +83,7 @@ std::vector<Column> read_columns(const ObjectReader &form) {
 
 /// A text in a column of numbers is a formula as printed, with at least one product, or a mistake.
 bool is_printed_formula(const std::string &text, const std::string &where) {
-  if (text.find('*') == std::string::npos) {
+  if (text.find('*') == std::string::npos || text.size() > longest_formula) {
     return false;
   }
   try {
@@ -70,7 +93,7 @@ bool is_printed_formula(const std::string &text, const std::string &where) {
   }
 }
 
-Value read_value(const Json &value, Column &column, bool first, const std::string &where) {
+Value read_value(const Json &value, Column &column, bool first, const std::string &where, std::string &printed) {
   if (value.is_null()) {
     return {};
   }
@@ -93,9 +116,16 @@ Value read_value(const Json &value, Column &column, bool first, const std::strin
     column.is_formula = true;
     return value.get<std::string>();
   }
+  const bool is_text = value.is_string() && !column.is_formula && column.unit.dimension != unknown_unit;
+  if (const auto text = is_text ? read_cell_text(value.get<std::string>(), column.unit) : std::nullopt) {
+    require_plain_text(value.get<std::string>(), where);
+    printed = value.get<std::string>();
+    return text->kind == CellText::Kind::number ? Value(text->value) : Value();
+  }
   if (!value.is_number() || column.is_formula) {
     throw InvalidInput(where + " must be " + (column.is_formula ? "a formula" : "a number") +
-                       " or null: its column has unit '" + column.unit_text + "'");
+                       " or null, or a text such as 'OOM', '-' or '> 3 h': its column has unit '" + column.unit_text +
+                       "'");
   }
   return value.get<double>();
 }
@@ -110,7 +140,11 @@ std::vector<Row> read_rows(const ObjectReader &form, std::vector<Column> &column
       if (!entry.has(column.name)) {
         throw InvalidInput(entry.where(column.name) + " is missing; write null for a value that was not published");
       }
-      row.values.push_back(read_value(entry.any(column.name), column, !met[index], entry.where(column.name)));
+      std::string printed;
+      row.values.push_back(read_value(entry.any(column.name), column, !met[index], entry.where(column.name), printed));
+      if (!printed.empty()) {
+        row.printed[index] = printed;
+      }
       met[index] = met[index] || !std::holds_alternative<std::monostate>(row.values.back());
     }
     row.missing_reason = entry.text_or("missing_reason", "");
@@ -142,6 +176,26 @@ void note_what_is_not_used(const ObjectReader &form, Table &table) {
                               "bytes per layer; its figures are not predicted");
     }
   }
+  std::size_t read_as_numbers = 0;
+  for (std::size_t row = 0; row < table.rows.size(); ++row) {
+    for (const auto &[column, printed] : table.rows[row].printed) {
+      const auto number = table.number(row, column);
+      if (number && ++read_as_numbers == 1) {
+        table.remarks.push_back(table.where + ".rows[" + std::to_string(row) + "]." + table.columns[column].name +
+                                " '" + printed + "' is read as " + Json(*number).dump() +
+                                ", and other texts with numbers likewise");
+      }
+    }
+  }
+  for (const Column &column : table.columns) {
+    const NameParts parts = parse_name(column.name);
+    // "tokens" and "bytes" in a name say what is counted, "ktokens" and "ms" in what.
+    const bool is_exact = parts.scale != 1.0 || parts.dimension == "s";
+    if (parts.scale > 0.0 && is_exact && parts.dimension == column.unit.dimension && parts.scale != column.unit.scale) {
+      table.remarks.push_back(form.where("columns") + ": the name of " + column.name + " says another unit than '" +
+                              column.unit_text + "', which is taken");
+    }
+  }
   table.unclear_setting = unclear_setting(table);
   if (!table.unclear_setting.empty()) {
     table.remarks.push_back(table.unclear_setting + "; no model is used for the table");
@@ -151,7 +205,14 @@ void note_what_is_not_used(const ObjectReader &form, Table &table) {
   }
 }
 
-Table read_table(const ObjectReader &form, const std::vector<std::string> &further_fields) {
+/// Sizes by the document itself, before anything is computed from it.
+void count_work(const ObjectReader &form, WorkLimits &limits) {
+  const auto size_of = [&](const char *key) { return form.has(key) ? form.any(key).size() : 0; };
+  limits.add(form.where(), size_of("rows"), size_of("columns"), size_of("reference_formula"));
+}
+
+Table read_table(const ObjectReader &form, const std::vector<std::string> &further_fields, WorkLimits &limits) {
+  count_work(form, limits);
   Table table;
   table.where = form.where();
   table.id = form.text("id");
@@ -175,6 +236,7 @@ Table read_table(const ObjectReader &form, const std::vector<std::string> &furth
     table.notes = form.texts("notes");
   }
   read_formulas(form, table);
+  settle_settings(table);
   check_sizes(table);
   note_what_is_not_used(form, table);
   for (const std::string &field : further_fields) {
@@ -213,8 +275,9 @@ std::vector<Table> read_published_tables(const Json &document, const std::string
       form.has("field_order") ? form.texts("field_order") : std::vector<std::string>{};
   std::vector<Table> tables;
   std::set<std::string> ids;
+  WorkLimits limits;
   for (const ObjectReader &entry : form.objects("tables")) {
-    tables.push_back(read_table(entry, fields));
+    tables.push_back(read_table(entry, fields, limits));
     if (!ids.insert(tables.back().id).second) {
       entry.refuse("id", "is '" + tables.back().id + "', met twice");
     }

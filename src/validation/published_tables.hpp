@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -24,11 +25,13 @@ struct Column {
   bool derived = false;           ///< computed by whoever wrote the table down, not printed in the source
   bool is_formula = false;        ///< its cells are formulas as printed
   std::vector<std::string> words; ///< of the name
+  NameParts parts;                ///< of the name
 };
 
 struct Row {
   std::vector<Value> values; ///< one a column
   std::string missing_reason;
+  std::map<std::size_t, std::string> printed; ///< texts such as OOM where a column of numbers has no figure
 };
 
 /// A published table as data. Numbers are in the units of their columns.

@@ -125,7 +125,7 @@ std::optional<double> RowScope::in_other_unit(const std::string &name) const {
   const NameParts wanted = parse_name(name);
   for (std::size_t column = 0; column < table_.columns.size(); ++column) {
     const Column &candidate = table_.columns[column];
-    const NameParts parts = parse_name(candidate.name);
+    const NameParts parts = candidate.parts;
     if (column != own_ && parts.stem == wanted.stem && (wanted.scale == 0.0 || wanted.dimension == parts.dimension)) {
       if (const auto value = cell(column)) {
         return *value * candidate.unit.scale / (wanted.scale == 0.0 ? 1.0 : wanted.scale);
@@ -137,7 +137,7 @@ std::optional<double> RowScope::in_other_unit(const std::string &name) const {
 
 std::optional<double> RowScope::of_own_kind(const std::string &name) const {
   const NameParts wanted = parse_name(name);
-  const NameParts own = parse_name(table_.columns[own_].name);
+  const NameParts own = table_.columns[own_].parts;
   // "flop" of a forward column is the formula forward_flop.
   if (wanted.dimension == "FLOP" && wanted.stem.empty()) {
     const std::string pass = pass_of(table_.columns[own_].words);
@@ -151,7 +151,7 @@ std::optional<double> RowScope::of_own_kind(const std::string &name) const {
     return std::nullopt;
   }
   for (std::size_t column = 0; column < table_.columns.size(); ++column) {
-    const NameParts parts = parse_name(table_.columns[column].name);
+    const NameParts parts = table_.columns[column].parts;
     if (column != own_ && parts.stem == own.stem && parts.dimension == wanted.dimension) {
       if (const auto value = cell(column)) {
         return *value * table_.columns[column].unit.scale / wanted.scale;
@@ -162,8 +162,9 @@ std::optional<double> RowScope::of_own_kind(const std::string &name) const {
 }
 
 std::optional<double> RowScope::of_other_table(const std::string &name) const {
+  constexpr int most_tables = 4; // tables may refer to one another in a circle
   for (const auto &[key, value] : table_.setup.items()) {
-    if (!value.is_string()) {
+    if (!value.is_string() || depth_ >= most_tables) {
       continue;
     }
     const std::string text = value.get<std::string>();
@@ -179,7 +180,7 @@ std::optional<double> RowScope::of_other_table(const std::string &name) const {
       for (std::size_t row = 0; label && shared && row < other->rows.size(); ++row) {
         if (other->text(row, *shared) == label) {
           // The label's own column is the other scope's own: it is a text and no formula reads it.
-          return RowScope(tables_, *other, row, *shared).find(name);
+          return RowScope(tables_, *other, row, *shared, depth_ + 1).find(name);
         }
       }
     }
@@ -188,6 +189,9 @@ std::optional<double> RowScope::of_other_table(const std::string &name) const {
 }
 
 std::optional<double> RowScope::find(std::string_view text) const {
+  if (++lookups_ > most_lookups_of_a_cell) {
+    return std::nullopt;
+  }
   const std::string name(text);
   if (const auto value = plain(name)) {
     return value;

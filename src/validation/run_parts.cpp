@@ -6,6 +6,8 @@
 #include "problem/invalid_input.hpp"
 #include "validation/attention_cell.hpp"
 #include "validation/attention_time.hpp"
+#include "validation/device_words.hpp"
+#include "validation/reading.hpp"
 #include "validation/table_facts.hpp"
 
 namespace ringscale::validation {
@@ -21,19 +23,23 @@ double hop_seconds(const AttentionCell &cell, const machine::Machine &machine) {
   return machine::message_time(machine::link_between(machine, 0, cell.ulysses_degree), bytes, 1);
 }
 
-double memory_bytes(const AttentionCell &cell, bool keeps_scores) {
-  const schedule::RingProblem problem = ring_problem(cell);
-  schedule::validate(problem);
-  const memory::KernelKind kernel = keeps_scores ? memory::KernelKind::materialised : memory::KernelKind::streamed;
-  return static_cast<double>(memory::closed_form(problem, memory::rank_with_most_memory(problem), {}, kernel).total());
-}
-
 bool says_scores(const std::vector<std::string> &words) {
   return has_word(words, "vanilla") || has_word(words, "standard") || has_word(words, "materialised") ||
          has_word(words, "materialized");
 }
 
 } // namespace
+
+double ring_memory_bytes(const AttentionCell &cell, bool keeps_scores) {
+  const schedule::RingProblem problem = ring_problem(cell);
+  schedule::validate(problem);
+  const memory::KernelKind kernel = keeps_scores ? memory::KernelKind::materialised : memory::KernelKind::streamed;
+  return static_cast<double>(memory::closed_form(problem, memory::rank_with_most_memory(problem), {}, kernel).total());
+}
+
+bool keeps_scores(const std::vector<std::string> &column_words, const std::vector<std::string> &label_words) {
+  return says_scores(column_words) || says_scores(label_words);
+}
 
 bool is_communication(const std::vector<std::string> &words) {
   return has_word(words, "comm") || has_word(words, "communication") || has_word(words, "hop") ||
@@ -54,10 +60,10 @@ void predict_run_parts(const Table &table, const std::vector<machine::Machine> &
       continue;
     }
     const RowFacts facts(table, prediction.row);
-    const machine::Machine *machine = choose_machine(machines, facts.all_words());
+    const MachineChoice choice = machine_of(table, prediction.row, prediction.column, machines);
+    const machine::Machine *machine = choice.machine;
     if (communication && (machine == nullptr || cell->ring_degree < 2)) {
-      prediction.reason =
-          machine == nullptr ? "no machine file for the device of this row" : "one device sends nothing";
+      prediction.reason = machine == nullptr ? choice.reason : "one device sends nothing";
       continue;
     }
     try {
@@ -67,14 +73,17 @@ void predict_run_parts(const Table &table, const std::vector<machine::Machine> &
         prediction.value = hops * hop_seconds(*cell, *machine) / column.unit.scale;
         prediction.method = "messages of keys and values on " + machine->name + ", nothing fitted";
       } else {
-        const bool scores = says_scores(column.words) || says_scores(facts.label_words());
-        prediction.value = memory_bytes(*cell, scores) / column.unit.scale;
+        const bool scores = keeps_scores(column.words, facts.label_words());
+        prediction.value = ring_memory_bytes(*cell, scores) / column.unit.scale;
         prediction.method = "bytes of a ring's tensors and buffers";
       }
     } catch (const problem::InvalidInput &failure) {
       prediction.value.reset();
       prediction.reason = std::string("cannot be computed: ") + failure.what();
       continue;
+    }
+    if (machine != nullptr) {
+      prediction.read_as = reading_of(*cell, *machine);
     }
     prediction.role = Role::predicted;
     prediction.kind = "analytic";

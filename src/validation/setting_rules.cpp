@@ -9,6 +9,7 @@
 
 #include "problem/invalid_input.hpp"
 #include "report/json.hpp"
+#include "validation/setting_names.hpp"
 #include "validation/table_facts.hpp"
 #include "validation/unit.hpp"
 
@@ -32,9 +33,7 @@ constexpr std::string_view counts =
 /// Further names that are read as numbers.
 constexpr std::string_view numbers = " context_ktokens sequence_ktokens model_params_b parameters_b model_size_b ";
 
-bool is_among(const std::string &name, std::string_view list) {
-  return !name.empty() && list.find(" " + name + " ") != std::string_view::npos;
-}
+bool is_among(const std::string &name, std::string_view list) { return is_setting_among(name, list); }
 
 /// What a column of other names counts, by its unit. An average of counts need not be whole.
 bool counts_by_unit(const Column &column) {
@@ -80,12 +79,28 @@ struct Vocabulary {
   std::initializer_list<std::string_view> fillers; ///< that may stand beside a word
 };
 
+/// What changes the work of attention and no model knows: windows, sparsity, dilation. 0, 1, null, false and "none"
+/// change nothing.
+void check_not_modelled(const std::vector<std::string> &words, const Json &value, const std::string &where) {
+  static constexpr std::array<std::string_view, 6> names{"window",  "sparsity", "sparse",
+                                                         "density", "dilation", "dilated"};
+  const bool is_named = std::any_of(names.begin(), names.end(), [&](std::string_view name) {
+    return has_word(words, name) && !has_word(words, "note");
+  });
+  const bool is_neutral = value.is_null() || value == false || value == 0 || value == 1 || value == 0.0 ||
+                          value == 1.0 || value == "none" || value == "no" || value == "dense" || value == "full";
+  if (is_named && !is_neutral) {
+    throw InvalidInput(where + " is " + shown(value) + "; windows, sparsity and dilation are not modelled");
+  }
+}
+
 const Vocabulary *vocabulary_of(std::string_view key) {
   static const std::array<Vocabulary, 5> list{
       {{"mask",
-        {"causal", "non-causal", "noncausal", "none", "no", "full", "dense", "bidirectional"},
+        {"causal", "non-causal", "noncausal", "none", "no", "full", "dense", "bidirectional", "no-causal",
+         "without-causal"},
         {"mask", "attention"}},
-       {"causal", {"causal", "non-causal", "noncausal"}, {"mask", "attention"}},
+       {"causal", {"causal", "non-causal", "noncausal", "yes", "no"}, {"mask", "attention"}},
        {"pass", {"fwd", "forward", "bwd", "backward"}, {"only", "and", "plus", "pass", "passes", "both"}},
        {"dtype",
         {"float32", "fp32", "tfloat32", "tf32", "bfloat16", "bf16", "float16", "fp16", "half", "float8", "fp8", "e4m3",
@@ -130,6 +145,7 @@ void check_word(const Vocabulary &vocabulary, const Json &value, const std::stri
 void check_setup(const Table &table) {
   for (const auto &[key, value] : table.setup.items()) {
     const std::string where = table.where + ".setup." + key;
+    check_not_modelled(words_of(key), value, where);
     const bool counted = is_among(key, counts);
     if (value.is_number() && counted) {
       check_count(value.get<double>(), 1.0, where);
@@ -164,6 +180,9 @@ void check_column(const Table &table, std::size_t index) {
     const std::string where = table.where + ".rows[" + std::to_string(row) + "]." + column.name;
     if (const auto number = table.number(row, index); number && counted) {
       check_count(*number, column.unit.scale, where);
+    }
+    if (!is_result(column) || column.unit.dimension == "text") {
+      check_not_modelled(column.words, as_json(table.rows[row].values[index]), where);
     }
     if (vocabulary != nullptr) {
       check_word(*vocabulary, as_json(table.rows[row].values[index]), where);
@@ -214,11 +233,21 @@ void require_plain_text(const std::string &text, const std::string &where) {
 }
 
 double bytes_of_dtype(const std::string &dtype) {
-  const std::vector<std::string> words = words_of(dtype);
+  constexpr double of_half_precision = 2.0;
+  return bytes_of_words(words_of(dtype)).value_or(of_half_precision);
+}
+
+std::optional<double> bytes_of_words(const std::vector<std::string> &words) {
   const auto any = [&](std::initializer_list<std::string_view> list) {
     return std::any_of(list.begin(), list.end(), [&](std::string_view word) { return has_word(words, word); });
   };
-  return any({"fp32", "float32", "tf32", "tfloat32"}) ? 4.0 : any({"fp8", "float8", "e4m3", "e5m2"}) ? 1.0 : 2.0;
+  if (any({"fp32", "float32", "tf32", "tfloat32"})) {
+    return 4.0;
+  }
+  if (any({"fp8", "float8", "e4m3", "e5m2"})) {
+    return 1.0;
+  }
+  return any({"fp16", "float16", "half", "bf16", "bfloat16"}) ? std::optional(2.0) : std::nullopt;
 }
 
 } // namespace ringscale::validation

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "validation/published_tables.hpp"
 
@@ -26,5 +28,7 @@ void require_plain_text(const std::string &text, const std::string &where);
 
 /// Bytes of an element by the words of a dtype: 4 for float32 and tfloat32, 1 for float8, else 2.
 double bytes_of_dtype(const std::string &dtype);
+/// The same of words that need not name a dtype: nothing when none does.
+std::optional<double> bytes_of_words(const std::vector<std::string> &words);
 
 } // namespace ringscale::validation

@@ -4,24 +4,73 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <charconv>
+#include <iterator>
+
+#include "validation/setting_names.hpp"
 
 namespace ringscale::validation {
 
-std::optional<double> RowFacts::number(std::initializer_list<std::string_view> names) const {
+namespace {
+
+/// The names asked for, each followed by those that mean the same.
+std::vector<std::string_view> all_names(std::initializer_list<std::string_view> names) {
+  std::vector<std::string_view> all;
   for (const std::string_view name : names) {
-    const std::vector<std::string> stem = parse_name(name).stem;
+    const auto &alike = names_of_setting(name);
+    all.push_back(name);
+    std::copy_if(alike.begin(), alike.end(), std::back_inserter(all),
+                 [&](std::string_view other) { return other != name; });
+  }
+  return all;
+}
+
+/// A column of one device's tokens or sequences, where `name` asks for those of all: "tokens per GPU" as
+/// sequence_tokens.
+bool is_share_of(const Column &column, std::string_view name) {
+  const bool counted = column.unit.dimension == "token" || column.unit.dimension == "sequence";
+  const std::vector<std::string> words = words_of(name);
+  return counted && column.unit.per_device && !has_word(words, "per") && !has_word(words, "local") &&
+         !has_word(words, "chunk") && !has_word(words, "block");
+}
+
+} // namespace
+
+std::optional<double> RowFacts::number(std::initializer_list<std::string_view> names) const {
+  for (const std::string_view name : all_names(names)) {
+    const NameParts asked = parse_name(name);
     for (std::size_t column = 0; column < table_.columns.size(); ++column) {
       const Column &candidate = table_.columns[column];
-      const bool same = candidate.name == name ||
-                        (!stem.empty() && !is_result(candidate) && parse_name(candidate.name).stem == stem &&
-                         parse_name(candidate.name).dimension == parse_name(name).dimension);
-      if (const auto value = same ? table_.number(row_, column) : std::nullopt) {
-        return *value * candidate.unit.scale;
+      const bool alike = !asked.stem.empty() && candidate.parts.stem == asked.stem &&
+                         candidate.parts.dimension == asked.dimension && !is_result(candidate);
+      if ((candidate.name == name || alike) && !is_share_of(candidate, name)) {
+        if (const auto value = table_.number(row_, column)) {
+          return *value * candidate.unit.scale;
+        }
       }
     }
     const auto found = table_.setup.find(std::string(name));
     if (found != table_.setup.end() && found->is_number()) {
-      return found->get<double>();
+      return found->get<double>() * (asked.scale > 0.0 && asked.dimension != "%" ? asked.scale : 1.0);
+    }
+  }
+  return number_in_words(*names.begin());
+}
+
+std::optional<double> RowFacts::number_in_words(std::string_view name) const {
+  if (names_of_setting(name).size() < 2) {
+    return std::nullopt;
+  }
+  for (std::size_t column = 0; column < table_.columns.size(); ++column) {
+    const auto label = table_.columns[column].is_formula ? std::nullopt : table_.text(row_, column);
+    if (const auto value = label ? setting_in_text(*label, name) : std::nullopt) {
+      return value;
+    }
+  }
+  for (const auto &[key, value] : table_.setup.items()) {
+    const auto stated = value.is_string() ? setting_in_text(value.get<std::string>(), name) : std::nullopt;
+    if (stated) {
+      return stated;
     }
   }
   return std::nullopt;
@@ -33,10 +82,57 @@ std::optional<double> RowFacts::setting(std::string_view dimension,
     const Column &candidate = table_.columns[column];
     const bool excluded = std::any_of(without.begin(), without.end(),
                                       [&](std::string_view word) { return has_word(candidate.words, word); });
-    if (!excluded && !is_result(candidate) && candidate.unit.dimension == dimension) {
+    if (!excluded && !is_result(candidate) && candidate.unit.dimension == dimension && !candidate.unit.per_device) {
       if (const auto value = table_.number(row_, column)) {
         return *value * candidate.unit.scale;
       }
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<double> RowFacts::tokens_of_a_device() const {
+  for (std::size_t column = 0; column < table_.columns.size(); ++column) {
+    const Column &candidate = table_.columns[column];
+    if (candidate.unit.dimension == "token" && candidate.unit.per_device && !is_result(candidate)) {
+      if (const auto value = table_.number(row_, column)) {
+        return *value * candidate.unit.scale;
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<double> billions_in(std::string_view text) {
+  const auto is_digit = [](char letter) { return letter >= '0' && letter <= '9'; };
+  const auto is_letter = [](char letter) { return std::isalnum(static_cast<unsigned char>(letter)) != 0; };
+  for (std::size_t end = 1; end < text.size(); ++end) {
+    const bool closes = end + 1 == text.size() || !is_letter(text[end + 1]);
+    if ((text[end] != 'B' && text[end] != 'b') || !closes || !is_digit(text[end - 1])) {
+      continue;
+    }
+    std::size_t begin = end;
+    while (begin > 0 && (is_digit(text[begin - 1]) || text[begin - 1] == '.')) {
+      --begin;
+    }
+    double value = 0.0;
+    const auto [stop, error] = std::from_chars(text.data() + begin, text.data() + end, value);
+    if (error == std::errc{} && stop == text.data() + end && value > 0.0) {
+      return value;
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<double> RowFacts::model_billions() const {
+  constexpr double most_billions = 1e6; // a number above is one of parameters
+  if (const auto size = number({"model_params_b", "parameters_b", "model_size_b", "params_b", "size_b", "model_params",
+                                "parameters", "params", "num_params", "model_size"})) {
+    return *size > most_billions ? *size / 1e9 : *size;
+  }
+  for (const char *name : {"model", "model_size", "model_name", "network", "size", "params", "parameters"}) {
+    if (const auto size = billions_in(text({name}))) {
+      return size;
     }
   }
   return std::nullopt;
@@ -103,6 +199,11 @@ std::vector<std::string> RowFacts::all_words() const {
   return words;
 }
 
+bool is_longest_length(const Column &column) {
+  return has_word(column.words, "max") || has_word(column.words, "maximum") || has_word(column.words, "longest") ||
+         has_word(column.words, "largest") || has_word(column.words, "supported");
+}
+
 bool is_result(const Column &column) {
   const std::string &dimension = column.unit.dimension;
   const auto has = [&](std::initializer_list<std::string_view> words) {
@@ -115,46 +216,25 @@ bool is_result(const Column &column) {
       has({"min", "max", "speedup", "efficiency"})) {
     return true;
   }
+  if (dimension == "token" && is_longest_length(column)) {
+    return true;
+  }
+  if (dimension == "1" && has({"mfu", "utilisation", "utilization", "ratio", "gain"})) {
+    return true;
+  }
   if (dimension == "byte" && has({"memory"}) && has({"peak", "used", "allocated"})) {
     return true; // what a run took at most, not what a device has
   }
   if (has({"peak", "bandwidth", "link", "hbm", "capacity", "group", "kv", "density", "sparsity", "budget", "limit"})) {
     return has({"utilisation", "utilization", "usage"});
   }
+  if (dimension.ends_with("/s")) {
+    return true; // a rate of whatever is counted: samples/s, events/s
+  }
   static const std::array<std::string_view, 14> results{"1/s",        "s",       "FLOP/s", "token/s",    "FLOP",
                                                         "x",          "%",       "byte",   "byte/layer", "byte/s",
                                                         "FLOP/token", "s/token", "W",      "byte/token"};
   return std::find(results.begin(), results.end(), dimension) != results.end();
-}
-
-const machine::Machine *choose_machine(const std::vector<machine::Machine> &machines,
-                                       const std::vector<std::string> &words) {
-  const auto names = [&](std::string_view word) {
-    for (std::size_t index = 0; index < words.size(); ++index) {
-      // "TPU v4", "TPUv4-1024" and "GTX 1080" are one word in machine files.
-      if (words[index] == word || (index + 1 < words.size() && words[index] + words[index + 1] == word)) {
-        return true;
-      }
-    }
-    return false;
-  };
-  const machine::Machine *best = nullptr;
-  std::size_t most = 0;
-  for (const machine::Machine &candidate : machines) {
-    const std::vector<std::string> parts = words_of(candidate.name);
-    if (candidate.kind != "published" || parts.empty() || !names(parts.front())) {
-      continue;
-    }
-    std::size_t shared = 1;
-    for (std::size_t index = 1; index < parts.size(); ++index) {
-      shared += names(parts[index]) ? 1 : 0;
-    }
-    if (shared > most) {
-      best = &candidate;
-      most = shared;
-    }
-  }
-  return best;
 }
 
 } // namespace ringscale::validation

@@ -7,7 +7,6 @@
 #include <string_view>
 #include <vector>
 
-#include "machine/machine.hpp"
 #include "validation/published_tables.hpp"
 
 namespace ringscale::validation {
@@ -22,6 +21,13 @@ public:
   /// The first setting of the row (column that is no result) in a unit of this dimension and without these words in its
   /// name, in base units: for tables that use names of their own.
   std::optional<double> setting(std::string_view dimension, std::initializer_list<std::string_view> without) const;
+  /// A setting that a label of the row, or a text of the setup, states in words: "H=32, d=128, seq 64K".
+  std::optional<double> number_in_words(std::string_view name) const;
+  /// Size of the model in 1e9 parameters: a number of the row or the setup under one of the usual names, in parameters
+  /// or in 1e9 of them, or the size in a text under `model` or the like ("Llama-2-7B").
+  std::optional<double> model_billions() const;
+  /// Tokens of one device, by a column of the row in tokens per device.
+  std::optional<double> tokens_of_a_device() const;
   /// The first text of these names, of the row or the setup.
   std::string text(std::initializer_list<std::string_view> names) const;
   /// A truth value of the row or the setup.
@@ -38,13 +44,14 @@ private:
   std::size_t row_;
 };
 
+/// Whether a column of tokens is about the longest length that could be run.
+bool is_longest_length(const Column &column);
+
+/// The size in a model's name: 7 of "Llama-2-7B", 1.5 of "GPT-2 1.5B"; nothing for "80GB".
+std::optional<double> billions_in(std::string_view text);
+
 /// Columns of which every figure is a result that somebody published and not a setting of the experiment: rates, times,
 /// FLOP/s, ratios, percentages, bytes that are no capacity, extreme lengths (min_, max_), and all that is derived.
 bool is_result(const Column &column);
-
-/// The machine file whose first word (a100, h800, tpuv4) is among `words`, and of several the one that shares most
-/// further words (nvlink, pcie, ...); nullptr when there is none.
-const machine::Machine *choose_machine(const std::vector<machine::Machine> &machines,
-                                       const std::vector<std::string> &words);
 
 } // namespace ringscale::validation

@@ -2,7 +2,10 @@
 #include "validation/training_cell.hpp"
 
 #include <algorithm>
+#include <cmath>
 
+#include "validation/device_words.hpp"
+#include "validation/setting_rules.hpp"
 #include "validation/table_facts.hpp"
 
 namespace ringscale::validation {
@@ -33,7 +36,29 @@ std::optional<double> tokens_of(const Table &table, std::size_t row, const Colum
       }
     }
   }
-  return facts.number({"sequence_tokens", "context_tokens", "seq_len", "context_ktokens", "tokens"});
+  const auto named = facts.number({"sequence_tokens", "context_tokens", "seq_len", "context_ktokens", "tokens"});
+  return named ? named : facts.setting("token", {"per", "local", "chunk", "block", "batch", "window", "segment"});
+}
+
+/// What a table is about that is no training step: inference, or a run of many steps. Empty for a training step.
+std::string other_than_a_step(const Table &table, const Column &about, const RowFacts &facts) {
+  std::vector<std::string> words = about.words;
+  for (const std::string &text : {about.meaning, table.title, facts.text({"phase"}), facts.text({"mode"}),
+                                  facts.text({"workload"}), facts.text({"task"}), facts.text({"stage"})}) {
+    for (std::string &word : words_of(text)) {
+      words.push_back(std::move(word));
+    }
+  }
+  for (const char *word : {"ttft", "tpot", "prefill", "inference", "decode", "decoding", "serving", "generation"}) {
+    if (has_word(words, word)) {
+      return std::string("it is about inference ('") + word + "'), which is not modelled";
+    }
+  }
+  constexpr double an_hour_s = 3600.0;
+  if (about.unit.dimension == "s" && about.unit.scale >= an_hour_s) {
+    return "it is the time of a whole run, of which the number of steps is not known";
+  }
+  return "";
 }
 
 bool read_model(const RowFacts &facts, const std::vector<ModelShape> &shapes, TrainingStep &step, std::string &reason) {
@@ -51,9 +76,8 @@ bool read_model(const RowFacts &facts, const std::vector<ModelShape> &shapes, Tr
     step.vocabulary = facts.number({"vocabulary", "vocab_size"}).value_or(0.0);
     return true;
   }
-  const auto size = facts.number({"model_params_b", "parameters_b", "model_size_b"});
-  constexpr double billion = 1e9;
-  const ModelShape *shape = size ? find_shape(shapes, *size / (*size > billion / 100.0 ? billion : 1.0)) : nullptr;
+  const auto size = facts.model_billions();
+  const ModelShape *shape = size ? find_shape(shapes, *size) : nullptr;
   if (shape == nullptr) {
     reason = size ? "no public shape is listed for a model of this size" : ""; // then it is about no whole model
     return false;
@@ -61,19 +85,31 @@ bool read_model(const RowFacts &facts, const std::vector<ModelShape> &shapes, Tr
   step.layers = static_cast<double>(shape->layers);
   step.hidden = static_cast<double>(shape->hidden_size);
   step.heads = static_cast<double>(shape->query_heads);
+  step.kv_share = static_cast<double>(shape->kv_heads) / step.heads;
   step.feed_forward_products = 3.0 * static_cast<double>(shape->feed_forward_size) / step.hidden;
   return true;
 }
 
-bool read_layout(const Column &about, const RowFacts &facts, TrainingStep &step, std::string &reason) {
+bool read_layout(const Table &table, std::size_t row, const Column &about, const RowFacts &facts, TrainingStep &step,
+                 std::string &reason) {
   step.tensor = facts.number({"tensor_parallel", "tp"}).value_or(1.0);
   step.pipeline = facts.number({"pipeline_parallel", "pp"}).value_or(1.0);
-  step.context = facts.number({"context_parallel", "cp"}).value_or(1.0);
-  const auto devices = facts.number({"gpus", "devices", "gpus_product", "world_size"});
+  const double ring = facts.number({"ring_degree", "ring_size"}).value_or(1.0);
+  const double all_to_all = facts.number({"ulysses_degree", "all_to_all_degree", "ulysses_size"}).value_or(1.0);
+  step.context = facts.number({"context_parallel", "cp", "sp"}).value_or(ring * all_to_all);
+  const auto devices = devices_of(table, row, static_cast<std::size_t>(&about - table.columns.data()));
   const double without_data = step.tensor * step.pipeline * step.context;
   step.data = facts.number({"data_parallel", "dp"}).value_or(devices ? std::max(1.0, *devices / without_data) : 1.0);
   step.interleaved = facts.number({"interleaved_stages", "virtual_stages"}).value_or(1.0);
-  const auto batch = facts.number({"global_batch", "batch_size", "batch"});
+  auto batch = facts.number({"global_batch", "batch_size", "batch"});
+  const auto batch_tokens = facts.number({"global_batch_tokens", "batch_tokens", "tokens_per_batch"});
+  if (!batch && batch_tokens && step.tokens > 0.0) {
+    batch = std::max(1.0, std::round(*batch_tokens / step.tokens));
+  }
+  const auto of_device = facts.number({"batch_per_gpu", "batch_size_per_gpu", "local_batch_size", "batch_per_device"});
+  if (!batch && of_device) {
+    batch = *of_device * step.data;
+  }
   if (!batch) {
     reason = "the row and the setup give no global batch";
     return false;
@@ -97,7 +133,7 @@ bool read_layout(const Column &about, const RowFacts &facts, TrainingStep &step,
 bool is_memory(TrainingQuantity quantity) { return quantity >= TrainingQuantity::state_memory; }
 
 double figure(const TrainingCell &cell, const machine::Machine &machine, const TrainingConstants &constants) {
-  if (cell.quantity == TrainingQuantity::utilisation) {
+  if (cell.quantity == TrainingQuantity::utilisation && !cell.has_layout) {
     return utilisation(cell.step, constants);
   }
   if (is_memory(cell.quantity)) {
@@ -106,10 +142,13 @@ double figure(const TrainingCell &cell, const machine::Machine &machine, const T
   }
   const double seconds = training_seconds(cell.step, machine, constants);
   const double devices = cell.per_device ? cell.step.devices() : 1.0;
+  const double flop =
+      3.0 * (product_flop(cell.step, cell.step.global_batch) + attention_flop(cell.step, cell.step.global_batch));
   switch (cell.quantity) {
+  case TrainingQuantity::utilisation:
+    return flop / (seconds * cell.step.devices() * peak_of_bytes(machine, cell.step.element_bytes));
   case TrainingQuantity::flop_rate:
-    return 3.0 * (product_flop(cell.step, cell.step.global_batch) + attention_flop(cell.step, cell.step.global_batch)) /
-           (seconds * devices);
+    return flop / (seconds * devices);
   case TrainingQuantity::token_rate:
     return cell.step.global_batch * cell.step.tokens / (seconds * devices);
   default:
@@ -117,22 +156,62 @@ double figure(const TrainingCell &cell, const machine::Machine &machine, const T
   }
 }
 
+std::optional<TrainingStep> read_training_step(const Table &table, const std::vector<ModelShape> &shapes,
+                                               std::size_t row, std::size_t column, bool needs_division,
+                                               std::string &reason, bool needs_layout) {
+  const Column &about = table.columns[column];
+  const RowFacts facts(table, row);
+  TrainingStep step;
+  if (!read_model(facts, shapes, step, reason)) {
+    return std::nullopt;
+  }
+  if (const std::string other = other_than_a_step(table, about, facts); !other.empty()) {
+    reason = other;
+    return std::nullopt;
+  }
+  const auto tokens = tokens_of(table, row, about, facts);
+  if (!tokens) {
+    reason = "the row and the setup give no tokens";
+    return std::nullopt;
+  }
+  step.tokens = *tokens;
+  if (needs_layout && !read_layout(table, row, about, facts, step, reason)) {
+    return std::nullopt;
+  }
+  if (needs_division && !facts.number({"tensor_parallel", "tp", "pipeline_parallel", "pp"})) {
+    reason = "the row and the setup do not say how weights and activations are divided";
+    return std::nullopt;
+  }
+  const std::string attention = facts.text({"attention"});
+  step.scores_materialised = attention.find("materialised") != std::string::npos;
+  step.causal = facts.truth("causal").value_or(attention.find("causal") != std::string::npos);
+  const std::string recompute = facts.text({"recompute", "recomputation", "activation_checkpointing"});
+  step.recompute = read_recompute(recompute);
+  step.sequence_parallel = recompute.find("seq") != std::string::npos || attention.empty();
+  const std::vector<std::string> precision = words_of(facts.text({"precision", "dtype"}));
+  const auto named_bytes = bytes_of_words(about.words);
+  step.element_bytes =
+      named_bytes ? *named_bytes : facts.number({"element_bytes"}).value_or(has_word(precision, "fp8") ? 1.0 : 2.0);
+  return step;
+}
+
 std::optional<TrainingCell> read_training_cell(const Table &table, const std::vector<ModelShape> &shapes,
                                                const Prediction &open, std::string &reason) {
   const Column &about = table.columns[open.column];
-  const RowFacts facts(table, open.row);
   TrainingCell cell;
   cell.row = open.row;
   cell.column = open.column;
   cell.scale = about.unit.scale;
-  cell.per_device = about.unit.per_device;
+  const auto per_device = says_per_device(about);
+  cell.per_device = per_device.value_or(about.unit.dimension == "FLOP/s"); // as papers print FLOP/s
   const std::string &dimension = about.unit.dimension;
-  const bool share = dimension == "%" && (has_word(about.words, "mfu") || has_word(about.words, "utilization") ||
-                                          has_word(about.words, "utilisation"));
+  const bool share =
+      (dimension == "%" || dimension == "1") &&
+      (has_word(about.words, "mfu") || has_word(about.words, "utilization") || has_word(about.words, "utilisation"));
   if (share) {
     cell.quantity = TrainingQuantity::utilisation;
-    cell.scale = 0.01;
-  } else if (dimension == "s" || dimension == "FLOP/s" || dimension == "token/s") {
+    cell.scale = dimension == "%" ? 0.01 : 1.0;
+  } else if (dimension == "s" || dimension == "FLOP/s" || dimension == "token/s" || dimension == "sequence/s") {
     cell.quantity = dimension == "s"        ? TrainingQuantity::time
                     : dimension == "FLOP/s" ? TrainingQuantity::flop_rate
                                             : TrainingQuantity::token_rate;
@@ -146,30 +225,30 @@ std::optional<TrainingCell> read_training_cell(const Table &table, const std::ve
   } else {
     return std::nullopt;
   }
-  if (!read_model(facts, shapes, cell.step, reason)) {
+  const bool needs_division = is_memory(cell.quantity);
+  auto step = read_training_step(table, shapes, open.row, open.column, needs_division || share, reason);
+  if (share && !step) { // of products and attention alone
+    reason.clear();
+    step = read_training_step(table, shapes, open.row, open.column, false, reason, false);
+    cell.has_layout = false;
+  }
+  if (!step) {
     return std::nullopt;
   }
-  const auto tokens = tokens_of(table, open.row, about, facts);
-  if (!tokens) {
-    reason = "the row and the setup give no tokens";
-    return std::nullopt;
+  cell.step = *step;
+  const RowFacts facts(table, open.row);
+  if (cell.has_layout && step->pipeline > 1.0 && !facts.number({"interleaved_stages", "virtual_stages"})) {
+    cell.assumed += ", one chunk of layers a stage";
   }
-  if (!share && !read_layout(about, facts, cell.step, reason)) {
-    return std::nullopt;
+  if (cell.has_layout && !facts.number({"micro_batch"})) {
+    cell.assumed += ", micro-batch 1";
   }
-  cell.step.tokens = *tokens;
-  if (is_memory(cell.quantity) && !facts.number({"tensor_parallel", "tp", "pipeline_parallel", "pp"})) {
-    reason = "the row and the setup do not say how weights and activations are divided";
-    return std::nullopt;
+  if (cell.has_layout && facts.text({"recompute", "recomputation", "activation_checkpointing"}).empty()) {
+    cell.assumed += ", nothing recomputed";
   }
-  const std::string attention = facts.text({"attention"});
-  cell.step.scores_materialised = attention.find("materialised") != std::string::npos;
-  cell.step.causal = facts.truth("causal").value_or(attention.find("causal") != std::string::npos);
-  const std::string recompute = facts.text({"recompute", "recomputation", "activation_checkpointing"});
-  cell.step.recompute = read_recompute(recompute);
-  cell.step.sequence_parallel = recompute.find("seq") != std::string::npos || attention.empty();
-  const std::vector<std::string> precision = words_of(facts.text({"precision", "dtype"}));
-  cell.step.element_bytes = facts.number({"element_bytes"}).value_or(has_word(precision, "fp8") ? 1.0 : 2.0);
+  if (dimension == "sequence/s") {
+    cell.scale *= step->tokens; // kept in tokens/s
+  }
   cell.published = table.number(open.row, open.column).value_or(0.0) * cell.scale;
   return cell.published > 0.0 ? std::optional(cell) : std::nullopt;
 }

@@ -25,10 +25,18 @@ struct TrainingCell {
   double published = 0.0; ///< base units; a share for utilisation
   double scale = 1.0;
   bool per_device = false;
+  bool has_layout = true; ///< devices, their division and batch are known; a utilisation may do without
+  std::string assumed;    ///< what neither row nor setup say and was taken, for people
 };
 
 /// Bytes, which need no constants.
 bool is_memory(TrainingQuantity quantity);
+
+/// What a row says of a training step; nothing, and `reason` where it is about a model after all. `needs_division` asks
+/// for tensor or pipeline parallelism to be stated, which memory depends on; `needs_layout` for devices and batch.
+std::optional<TrainingStep> read_training_step(const Table &table, const std::vector<ModelShape> &shapes,
+                                               std::size_t row, std::size_t column, bool needs_division,
+                                               std::string &reason, bool needs_layout = true);
 
 /// The figure of a cell as one about training, or nothing; `reason` says why where it is about a model after all.
 std::optional<TrainingCell> read_training_cell(const Table &table, const std::vector<ModelShape> &shapes,

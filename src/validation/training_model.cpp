@@ -9,12 +9,34 @@
 #include "validation/attention_groups.hpp"
 #include "validation/calibration_choice.hpp"
 #include "validation/constant_search.hpp"
+#include "validation/device_words.hpp"
+#include "validation/reading.hpp"
 #include "validation/table_facts.hpp"
 #include "validation/training_cell.hpp"
+#include "validation/work_limits.hpp"
 
 namespace ringscale::validation {
 
 namespace {
+
+/// Model FLOP/s of one device that a published figure means; 0 for bytes.
+double published_flop_per_s(const TrainingCell &cell, const machine::Machine &machine) {
+  const TrainingStep &step = cell.step;
+  const double flop = 3.0 * (product_flop(step, step.global_batch) + attention_flop(step, step.global_batch));
+  const double per_device = cell.per_device ? 1.0 : step.devices();
+  switch (cell.quantity) {
+  case TrainingQuantity::time:
+    return flop / (cell.published * step.devices());
+  case TrainingQuantity::flop_rate:
+    return cell.published / per_device;
+  case TrainingQuantity::token_rate:
+    return cell.published / per_device * flop / (step.global_batch * step.tokens);
+  case TrainingQuantity::utilisation:
+    return cell.published * peak_of_bytes(machine, step.element_bytes);
+  default:
+    return 0.0;
+  }
+}
 
 struct TrainingGroup {
   const machine::Machine *machine = nullptr;
@@ -37,7 +59,7 @@ void predict_kept_utilisation(const Table &table, TrainingGroup &group,
         shortest = shortest == nullptr || other.step.tokens < shortest->step.tokens ? &other : shortest;
       }
     }
-    if (cell.quantity != TrainingQuantity::utilisation || figures < 2) {
+    if (cell.quantity != TrainingQuantity::utilisation || cell.has_layout || figures < 2) {
       rest.push_back(cell);
       continue;
     }
@@ -58,7 +80,7 @@ void predict_kept_utilisation(const Table &table, TrainingGroup &group,
 
 void predict_group(const Table &table, const TrainingGroup &group,
                    std::map<std::pair<std::size_t, std::size_t>, Prediction *> &places, std::vector<Fit> &fits) {
-  const bool shares_alone = group.cells.front().quantity == TrainingQuantity::utilisation;
+  const bool shares_alone = !group.cells.front().has_layout;
   // Without a layout the shares stand for the whole step, so both begin at what whole steps reach.
   const double product_start = shares_alone ? 0.35 : 0.65;
   const double attention_start = shares_alone ? 0.35 : 0.45;
@@ -70,7 +92,8 @@ void predict_group(const Table &table, const TrainingGroup &group,
     return TrainingConstants{values[0], values[1], values.size() > 2 ? values[2] : 0.0};
   };
   const std::size_t figures = group.cells.size();
-  const std::size_t count = std::min((figures + 1) / 3, std::max(unknowns.size(), (figures + 4) / 8));
+  const std::size_t count =
+      std::min((figures + 1) / 3, std::max(unknowns.size(), std::min(most_calibration_figures, (figures + 4) / 8)));
   std::vector<std::vector<std::string>> features;
   for (const TrainingCell &cell : group.cells) {
     const TrainingStep &step = cell.step;
@@ -96,7 +119,9 @@ void predict_group(const Table &table, const TrainingGroup &group,
   const std::array<const char *, 3> meanings{"share of the peak of weight products", "share of the peak of attention",
                                              "wait for tensor-parallel messages over their time at full bandwidth"};
   for (std::size_t index = 0; index < values.size(); ++index) {
-    add_fit(fits, std::string(meanings[index]) + " on " + group.machine->name, values[index], "1", names);
+    add_fit(fits,
+            std::string(meanings[index]) + " on " + group.machine->name + bound_of(unknowns[index], values[index]),
+            values[index], "1", names);
   }
   for (const TrainingCell &cell : group.cells) {
     Prediction &prediction = *places.at({cell.row, cell.column});
@@ -130,13 +155,18 @@ void predict_training(const Table &table, const std::vector<machine::Machine> &m
       prediction.reason = reason.empty() ? prediction.reason : reason;
       continue;
     }
-    const machine::Machine *machine = choose_machine(machines, RowFacts(table, prediction.row).all_words());
+    const MachineChoice choice = machine_of(table, prediction.row, prediction.column, machines);
+    const machine::Machine *machine = choice.machine;
     if (machine == nullptr) {
-      prediction.reason = "no machine file for the device of this row";
+      prediction.reason = choice.reason;
       continue;
     }
     places[{prediction.row, prediction.column}] = &prediction;
-    TrainingGroup &group = groups[machine->name];
+    prediction.read_as = reading_of(cell->step, *machine) +
+                         (cell->assumed.empty() ? "" : "; not said and assumed: " + cell->assumed.substr(2));
+    prediction.doubt = doubt_of(published_flop_per_s(*cell, *machine), *machine, cell->step.element_bytes);
+    // Shares of whole steps and of what fills a step with a layout are other constants.
+    TrainingGroup &group = groups[machine->name + (cell->has_layout ? "" : " without layout")];
     group.machine = machine;
     if (is_memory(cell->quantity)) {
       prediction.role = Role::predicted;

@@ -10,6 +10,7 @@
 #include "validation/attention_ratios.hpp"
 #include "validation/closed_forms.hpp"
 #include "validation/context_model.hpp"
+#include "validation/memory_check.hpp"
 #include "validation/run_parts.hpp"
 #include "validation/table_facts.hpp"
 #include "validation/training_model.hpp"
@@ -45,7 +46,18 @@ void list_cells(const std::vector<Table> &tables, const Table &table, TableResul
         continue;
       }
       if (!published_number(table, row, column)) {
-        ++result.summary.missing;
+        const auto printed = table.rows[row].printed.find(column);
+        if (printed == table.rows[row].printed.end()) {
+          ++result.summary.missing;
+        } else {
+          Prediction prediction;
+          prediction.row = row;
+          prediction.column = column;
+          prediction.printed = printed->second;
+          prediction.reason = "printed as '" + printed->second + "'";
+          prediction.formula_failed = true; // no model is asked for a figure that is none
+          result.predictions.push_back(std::move(prediction));
+        }
         continue;
       }
       Prediction prediction;
@@ -137,6 +149,10 @@ void summarise(TableResult &result) {
     summary.predicted += prediction.role == Role::predicted ? 1 : 0;
     summary.fitted += prediction.role == Role::fitted ? 1 : 0;
     summary.not_predicted += prediction.role == Role::not_predicted ? 1 : 0;
+    summary.doubted += prediction.doubt.empty() ? 0 : 1;
+    if (prediction.memory_check) {
+      ++(prediction.memory_check->fits() ? summary.memory_fits : summary.memory_exceeds);
+    }
     if (prediction.role == Role::predicted) {
       if (const auto error = relative_error(*result.table, prediction)) {
         (prediction.by_formula ? of_formulas : of_models).push_back(std::abs(*error));
@@ -174,6 +190,7 @@ std::vector<TableResult> validate_tables(const std::vector<Table> &tables,
                                          const std::vector<machine::Machine> &machines,
                                          const std::vector<ModelShape> &shapes) {
   std::vector<TableResult> results;
+  RingWork work;
   for (const Table &table : tables) {
     TableResult result;
     result.table = &table;
@@ -182,12 +199,13 @@ std::vector<TableResult> validate_tables(const std::vector<Table> &tables,
     std::for_each(result.predictions.begin(), result.predictions.end(), require_finite);
     using Cells = std::vector<Prediction>;
     using Fits = std::vector<Fit>;
-    run_layer(result, [&](Cells &cells, Fits &fits) { predict_attention(table, machines, cells, fits); });
-    run_layer(result, [&](Cells &cells, Fits &) { predict_attention_ratios(table, machines, cells); });
+    run_layer(result, [&](Cells &cells, Fits &fits) { predict_attention(table, machines, cells, fits, work); });
+    run_layer(result, [&](Cells &cells, Fits &) { predict_attention_ratios(table, machines, cells, work); });
     run_layer(result, [&](Cells &cells, Fits &) { predict_run_parts(table, machines, cells); });
     run_layer(result, [&](Cells &cells, Fits &fits) { predict_training(table, machines, shapes, cells, fits); });
     run_layer(result, [&](Cells &cells, Fits &fits) { predict_contexts(table, machines, shapes, cells, fits); });
     run_layer(result, [&](Cells &cells, Fits &) { predict_closed_forms(table, machines, cells); });
+    check_memory(table, machines, shapes, result.predictions);
     summarise(result);
     results.push_back(std::move(result));
   }

@@ -25,7 +25,10 @@ struct TableSummary {
   std::size_t predicted = 0;
   std::size_t fitted = 0;
   std::size_t not_predicted = 0;
-  std::size_t missing = 0; ///< null in the file
+  std::size_t missing = 0;        ///< null in the file
+  std::size_t doubted = 0;        ///< beyond the peak of the device, as the model understands the row
+  std::size_t memory_exceeds = 0; ///< printed as out of memory, and too large by the model
+  std::size_t memory_fits = 0;    ///< printed as out of memory, and not too large by the model
   ErrorSummary all;
   ErrorSummary formulas;
   ErrorSummary models;

@@ -56,6 +56,20 @@ Json row_of(const Table &table, const Prediction &prediction) {
   row["role"] = name(prediction.role);
   row["origin"] = column.derived ? "derived" : "published";
   row["trust"] = table.trust;
+  if (!prediction.read_as.empty()) {
+    row["read_as"] = prediction.read_as;
+  }
+  if (!prediction.doubt.empty()) {
+    row["doubt"] = prediction.doubt;
+  }
+  if (!prediction.printed.empty()) {
+    row["published_text"] = prediction.printed;
+  }
+  if (prediction.memory_check) {
+    row["needed_bytes"] = prediction.memory_check->needed_bytes;
+    row["device_bytes"] = prediction.memory_check->device_bytes;
+    row["fits"] = prediction.memory_check->fits();
+  }
   if (prediction.role == Role::not_predicted) {
     row["reason"] = prediction.reason;
   } else {
@@ -93,6 +107,9 @@ Json table_summaries(const std::vector<TableResult> &results) {
     entry["fitted"] = summary.fitted;
     entry["not_predicted"] = summary.not_predicted;
     entry["missing"] = summary.missing;
+    entry["doubted"] = summary.doubted;
+    entry["memory_exceeds"] = summary.memory_exceeds;
+    entry["memory_fits"] = summary.memory_fits;
     entry["errors"] = errors_to_json(summary.all);
     entry["formula_errors"] = errors_to_json(summary.formulas);
     entry["model_errors"] = errors_to_json(summary.models);

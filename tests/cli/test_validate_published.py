@@ -9,6 +9,7 @@ import unittest
 from program import ROOT, CommandLineTest, run
 
 TABLES = ROOT / "experiments" / "published" / "tables.json"
+FURTHER = ROOT / "experiments" / "published" / "further.json"
 PAGE = ROOT / "docs" / "published-tables.md"
 # Names, order and device that no shipped table has; the figures are invented.
 UNSEEN = {
@@ -170,6 +171,30 @@ class ValidatePublished(CommandLineTest):
         for row in speeds:
             self.assertIn("divides by zero", row["reason"])
 
+    def test_texts_in_place_of_figures_are_rows(self):
+        document = copy.deepcopy(UNSEEN)
+        table = document["tables"][0]
+        table["rows"][0]["calls_per_second"] = "OOM"
+        table["rows"][1]["calls_per_second"] = "-"
+        table["rows"][2]["calls_per_second"] = f"~{table['rows'][2]['calls_per_second']}*"
+        answer = self.document(["validate", "--published", self.write("texts.json", document)])
+        rows = {row["row"]: row for row in self.rows(answer, column="calls_per_second")}
+        self.assertEqual(len(rows), len(table["rows"]))
+        self.assertEqual((rows[0]["published_text"], rows[0]["published"], rows[0]["predicted"]), ("OOM", None, None))
+        self.assertIs(rows[0]["fits"], True)
+        self.assertLess(rows[0]["needed_bytes"], rows[0]["device_bytes"])
+        self.assertEqual((rows[1]["published_text"], rows[1]["role"]), ("-", "not_predicted"))
+        self.assertNotIn("fits", rows[1])
+        self.assertEqual(rows[2]["published"], UNSEEN["tables"][0]["rows"][2]["calls_per_second"])
+        self.assertEqual(answer["tables"][0]["memory_fits"], 1)
+        for row in answer["rows"]:
+            self.assertEqual("read_as" in row, row["role"] != "not_predicted" and not row["by_formula"])
+
+    def test_a_file_beyond_the_limits_is_refused_in_one_line(self):
+        document = copy.deepcopy(UNSEEN)
+        document["tables"][0]["rows"] *= 300
+        self.assert_refused(["validate", "--published", self.write("many.json", document)], ["many.json", "10000 cells"])
+
     def test_output_is_the_document_and_is_never_overwritten(self):
         path = self.write("unseen.json", UNSEEN)
         out = self.folder / "out"
@@ -184,12 +209,13 @@ class ValidatePublished(CommandLineTest):
 
     def test_the_page_states_the_errors_that_the_command_prints(self):
         """To three tenths of a point and a tenth of the figure: compilers round differently."""
-        result = run(["validate", "--published", TABLES])
+        result = run(["validate", "--published", TABLES, FURTHER])
         self.assertEqual(result.returncode, 0, result.stderr)
         printed = {line.split()[0]: line for line in result.stdout.splitlines() if "|" in line}
+        identifiers = [table["id"] for file in (TABLES, FURTHER)
+                       for table in json.loads(file.read_text(encoding="utf-8"))["tables"]]
         stated = {line.split()[0]: line for line in PAGE.read_text(encoding="utf-8").splitlines()
-                  if line.startswith("    T") and "|" in line}
-        identifiers = [table["id"] for table in json.loads(TABLES.read_text(encoding="utf-8"))["tables"]]
+                  if line.startswith("    ") and "|" in line and line.split()[0] in identifiers}
         self.assertEqual(sorted(stated), sorted(identifiers))
         for identifier in identifiers:
             there, here = percents(stated[identifier]), percents(printed[identifier])

@@ -164,6 +164,12 @@ class Schemas(CommandLineTest):
             bad = {**good, "rows": [copy.deepcopy(good["rows"][predicted])]}
             change(bad["rows"][0])
             self.assertNotEqual(self.errors(bad), [])
+        further = read(ROOT / "experiments" / "published" / "further.json")
+        self.assert_valid(further)
+        further["tables"][0]["rows"][0]["tflops_512"] = "OOM"
+        answer = self.document(["validate", "--published", self.write("texts.json", further)])
+        self.assertIsNone(answer["rows"][0]["published"])
+        self.assert_valid(answer)
         table = copy.deepcopy(read(ROOT / "experiments" / "published" / "tables.json"))
         del table["tables"][0]["columns"][0]["unit"]
         self.assertNotEqual(self.errors(table), [])

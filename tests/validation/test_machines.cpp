@@ -3,12 +3,17 @@
 
 #include "simulator/simulation.hpp"
 #include "tests/validation/validation_fixture.hpp"
-#include "validation/table_facts.hpp"
+#include "validation/device_words.hpp"
 
 namespace ringscale::validation {
 namespace {
 
+using validation_tests::column_of;
+using validation_tests::document_of;
+using validation_tests::Json;
 using validation_tests::machines;
+using validation_tests::read;
+using validation_tests::table_of;
 
 TEST(Machines, EachIsValidHasSourcesAndRunsARing) {
   EXPECT_GE(machines().size(), 14U);
@@ -30,8 +35,12 @@ TEST(Machines, EachIsValidHasSourcesAndRunsARing) {
 
 TEST(Machines, AreChosenByTheWordsOfATable) {
   const auto chosen = [](const std::string &text) {
-    const machine::Machine *machine = choose_machine(machines(), words_of(text));
-    return machine == nullptr ? "" : machine->name;
+    Json table =
+        table_of("M1", {{"gpu", text}}, Json::array({column_of("time_ms", "ms")}), Json::array({{{"time_ms", 1.0}}}));
+    const auto tables = read(document_of(Json::array({table})));
+    const MachineChoice choice = machine_of(tables[0], 0, 0, machines());
+    EXPECT_EQ(choice.machine == nullptr, !choice.reason.empty()) << text;
+    return choice.machine == nullptr ? "" : choice.machine->name;
   };
   EXPECT_EQ(chosen("A100-SXM4-80GB NVLink"), "a100_nvlink_hdr");
   EXPECT_EQ(chosen("A100 (printed as A100-SXM4-80GB PCIe) PCIe"), "a100_pcie");
@@ -42,7 +51,11 @@ TEST(Machines, AreChosenByTheWordsOfATable) {
   EXPECT_EQ(chosen("TPUv5e-256 ICI"), "tpuv5e_ici");
   EXPECT_EQ(chosen("L20 PCIe"), "l20_pcie");
   EXPECT_EQ(chosen("GTX 1080"), "gtx1080");
+  EXPECT_EQ(chosen("H100SXM5"), "h100_ndr");
+  EXPECT_EQ(chosen("16xA100s"), "a100_nvlink_hdr");
+  EXPECT_EQ(chosen("GH200"), "") << "another device, and no H200";
   EXPECT_EQ(chosen("an abacus"), "");
+  EXPECT_EQ(chosen("A100 and H100"), "") << "one of two";
 }
 
 } // namespace

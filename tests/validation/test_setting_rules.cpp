@@ -64,7 +64,7 @@ TEST(SettingRules, AWrongSettingIsOneLineThatNamesItsPath) {
       {"huge figure", [](Json &table) { table["rows"][0]["ring_ms"] = 1e300; }, "rows[0].ring_ms", "1e60"},
       {"mask", [](Json &table) { table["setup"]["mask"] = "casual"; }, "setup.mask is \"casual\"", "non-causal"},
       {"masks", [](Json &table) { table["setup"]["mask"] = "not causal"; }, "setup.mask", "none, no, full"},
-      {"causal", [](Json &table) { table["setup"]["causal"] = "yes"; }, "setup.causal is \"yes\"", "true, false"},
+      {"causal", [](Json &table) { table["setup"]["causal"] = "often"; }, "setup.causal is \"often\"", "true, false"},
       {"pass", [](Json &table) { table["setup"]["pass"] = "fwdd"; }, "setup.pass is \"fwdd\"", "fwd, forward, bwd"},
       {"half of a pass", [](Json &table) { table["setup"]["pass"] = "fwd+bwdd"; }, "setup.pass", "backward"},
       {"no pass", [](Json &table) { table["setup"]["pass"] = "both"; }, "setup.pass", "backward"},

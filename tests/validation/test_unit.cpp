@@ -39,10 +39,23 @@ TEST(Unit, HasScaleDimensionAndWhetherItIsPerDevice) {
   expect_unit("% of peak", 1.0, "%");
   expect_unit("PFLOP/s", 1e15, "FLOP/s");
   expect_unit("1e6 events/s", 1e6, "event/s");
+  expect_unit("K tokens", 1e3, "token");
+  expect_unit("M tokens", 1e6, "token");
+  expect_unit("billion parameters", 1e9, "parameter");
+  expect_unit("x 1e3 tokens", 1e3, "token");
+  expect_unit("10^3 tokens", 1e3, "token");
+  expect_unit("tok/s/GPU", 1.0, "token/s", true);
+  expect_unit("Ktok/s", 1e3, "token/s");
+  expect_unit("tokens per second per GPU", 1.0, "token/s", true);
+  expect_unit("s/iter", 1.0, "s");
+  expect_unit("samples/s", 1.0, "sequence/s");
+  expect_unit("Gbps", 0.125e9, "byte/s");
+  expect_unit("TFLOPS (dense)", 1e12, "FLOP/s");
 }
 
 TEST(Unit, RefusesWordsThatItDoesNotKnow) {
-  for (const char *text : {"", "furlongs", "1e12 FLOPZ/s", "tokens per fortnight", "ms2"}) {
+  for (const char *text : {"", "furlongs", "1e12 FLOPZ/s", "tokens per fortnight", "ms2", "tokens (K)", "tokens (1e3)",
+                           "10**3 tokens", "1,000 tokens"}) {
     EXPECT_FALSE(parse_unit(text)) << text;
   }
 }
