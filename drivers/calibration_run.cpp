@@ -142,8 +142,8 @@ private:
       }
       const ring::TileSetting setting = tile(query_tokens, key_tokens, head_dim, mask);
       append(samples[place++].samples_s, pass == schedule::Pass::forward
-                                             ? ring::measure_tile(setting, {1, plan_.tile_samples})
-                                             : ring::measure_backward_tile(setting, {1, plan_.backward_tile_samples}));
+                                             ? ring::measure_tile(setting, {2, plan_.tile_samples})
+                                             : ring::measure_backward_tile(setting, {2, plan_.backward_tile_samples}));
     };
     for (std::size_t width = 0; width < head_dims; ++width) {
       const std::int64_t head_dim = plan_.head_dims[width];
@@ -267,7 +267,7 @@ CalibrationPlan calibration_plan(int ranks, bool quick) {
   plan.tile_samples = plan.other_samples = quick ? 5 : 11;
   plan.backward_tile_samples = quick ? 3 : 7;
   plan.ring_samples = std::max(7, plan.tile_samples);
-  for (std::int64_t bytes = 64; bytes <= (std::int64_t{1} << 24); bytes *= quick ? 8 : 4) {
+  for (std::int64_t bytes = 64; bytes <= (std::int64_t{1} << 24); bytes *= quick ? 8 : bytes < 262144 ? 4 : 2) {
     plan.message_bytes.push_back(bytes);
   }
   const std::vector<std::int64_t> chunks =
@@ -286,7 +286,7 @@ CalibrationPlan validation_plan(int ranks, bool quick) {
   plan.tile_samples = plan.backward_tile_samples = plan.ring_samples = 1;
   plan.other_samples = quick ? 5 : 11;
   plan.jitter_samples = 20;
-  for (std::int64_t bytes = 64; bytes <= (std::int64_t{1} << 24); bytes *= quick ? 16 : 4) {
+  for (std::int64_t bytes = 64; bytes <= (std::int64_t{1} << 24); bytes *= quick ? 16 : bytes < 262144 ? 4 : 2) {
     plan.message_bytes.push_back(bytes);
   }
   plan.rings = validation_rings(ranks, plan.head_dims.front(),

@@ -50,7 +50,7 @@ void RingTimer::time(const RingSetting &setting, int samples, simulator::Measure
   ring::RingOptions options;
   options.problem = setting.problem;
   options.seed = session_.options.seed;
-  options.warmup = 1;
+  options.warmup = 2; // buffers are new each time; after one pass alone times are still a few percent longer
   options.repetitions = samples;
   options.verify = false; // the ring verb verifies; here only time counts
   const ring::RingRun run = ring::run_ring(group, options);

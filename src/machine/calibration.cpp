@@ -115,6 +115,25 @@ void set_jitter(const RawCalibration &raw, Machine &machine) {
 
 } // namespace
 
+namespace {
+
+/// The measured times, what exceeds the latency divided by `crowd`; a longer message takes no less than a shorter one.
+std::vector<MessageTime> free_message_times(const Series &series, double latency_s, double crowd) {
+  std::vector<MessageTime> times;
+  for (std::size_t place = 0; place < series.bytes.size(); ++place) {
+    const double beyond_s = std::max(0.0, series.time_s[place] - latency_s);
+    times.push_back({series.bytes[place], std::min(latency_s, series.time_s[place]) + beyond_s / crowd});
+  }
+  std::sort(times.begin(), times.end(),
+            [](const MessageTime &one, const MessageTime &other) { return one.bytes < other.bytes; });
+  for (std::size_t place = 1; place < times.size(); ++place) {
+    times[place].time_s = std::max(times[place].time_s, times[place - 1].time_s);
+  }
+  return times.size() < 2 ? std::vector<MessageTime>{} : times;
+}
+
+} // namespace
+
 Link fit_link(const std::vector<MessageSample> &messages, const std::string &source, double &max_relative_residual) {
   std::set<std::int64_t> rank_counts;
   for (const MessageSample &message : messages) {
@@ -153,6 +172,7 @@ Link fit_link(const std::vector<MessageSample> &messages, const std::string &sou
   }
   const double crowd = 1.0 + sharing * static_cast<double>(fewest - 1);
   link.latency_s = {std::max(0.0, fit.intercept), "measured", source};
+  link.message_times = free_message_times(base, link.latency_s.value, crowd);
   link.bandwidth_bytes_per_s = {crowd / fit.slope, "measured", source};
   link.sharing = {sharing, "measured",
                   most > fewest ? source : source + "; one number of ranks with cores of their own, so unknown beyond"};
@@ -189,7 +209,10 @@ Machine assemble(const RawCalibration &raw) {
                           "measured", "fitted on whole rings, " + raw.where};
   machine.overlap.samples = raw.hidden_fractions;
   machine.overlap.hidden_fraction = {raw.hidden_fractions.empty() ? 1.0 : statistics::median(raw.hidden_fractions),
-                                     "measured", "fitted on whole rings, polled progress, " + raw.where};
+                                     "measured",
+                                     (raw.hidden_fractions.empty() ? "fitted on whole rings, polled progress, "
+                                                                   : "messages beside tiles, polled progress, ") +
+                                         raw.where};
   set_jitter(raw, machine);
   const double alone_s = statistics::typical(raw.repeated_tile_s, raw.typical);
   const double neighbour = raw.neighbour_tile_s.empty()

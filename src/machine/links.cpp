@@ -72,9 +72,27 @@ double crowd_factor(const Link &link, std::int64_t nearer, const Traffic &traffi
   return crowd;
 }
 
+namespace {
+
+/// What a message of `bytes` takes on a free link beyond latency and overhead.
+double transfer_time(const Link &link, double bytes) {
+  const std::vector<MessageTime> &times = link.message_times;
+  if (times.size() < 2) {
+    return bytes / link.bandwidth_bytes_per_s.value;
+  }
+  const auto above = std::find_if(times.begin() + 1, times.end() - 1,
+                                  [&](const MessageTime &measured) { return bytes <= measured.bytes; });
+  const MessageTime &high = *above;
+  const MessageTime &low = *(above - 1);
+  const double slope = (high.time_s - low.time_s) / (high.bytes - low.bytes);
+  const double whole_s = low.time_s + std::max(0.0, bytes - low.bytes) * slope;
+  return std::max(0.0, whole_s - link.latency_s.value - link.per_message_overhead_s.value);
+}
+
+} // namespace
+
 double message_time(const Link &link, double bytes, double crowd) {
-  double seconds =
-      link.latency_s.value + link.per_message_overhead_s.value + bytes / link.bandwidth_bytes_per_s.value * crowd;
+  double seconds = link.latency_s.value + link.per_message_overhead_s.value + transfer_time(link, bytes) * crowd;
   if (link.rendezvous && bytes > static_cast<double>(link.rendezvous->threshold_bytes)) {
     seconds += link.rendezvous->handshake_s.value;
   }

@@ -37,7 +37,9 @@ double crowd_factor(const Link &link, std::int64_t nearer, const Traffic &traffi
 
 /// Seconds of one message over `link`: latency + overhead + bytes / bandwidth x crowd, a handshake more above the
 /// rendezvous threshold, and for every further piece that the receive buffer forces two latencies more: the receiver
-/// asks for it, and it has its own way to go.
+/// asks for it, and it has its own way to go. A link with measured message_times takes these instead of the line,
+/// linear between two of them, the shortest one's below and the last two's slope above; what exceeds latency and
+/// overhead is multiplied by crowd.
 double message_time(const Link &link, double bytes, double crowd);
 
 /// Ranks after which the pattern of links repeats: 1 when all hops are alike.

@@ -108,6 +108,17 @@ void check_roofline(const Roofline &roofline, const Checker &check) {
   check.not_negative(roofline.launch_s, "roofline.launch_s");
 }
 
+void check_message_times(const std::vector<MessageTime> &times, const std::string &field, const Checker &check) {
+  check.require(times.size() != 1, field, "needs two sizes or more");
+  for (std::size_t place = 0; place < times.size(); ++place) {
+    const MessageTime before = place == 0 ? MessageTime{0.0, 0.0} : times[place - 1];
+    check.require(times[place].bytes > before.bytes && times[place].time_s >= before.time_s &&
+                      times[place].time_s > 0.0 && std::isfinite(times[place].bytes) &&
+                      std::isfinite(times[place].time_s),
+                  field, "must be positive and rise: longer messages do not take less time");
+  }
+}
+
 void check_links(const std::vector<Link> &links, const Checker &check) {
   check.require(!links.empty(), "links", "is empty; a machine needs at least one link");
   for (std::size_t index = 0; index < links.size(); ++index) {
@@ -141,6 +152,7 @@ void check_links(const std::vector<Link> &links, const Checker &check) {
       check.not_negative(link.rendezvous->handshake_s, field + ".rendezvous.handshake_s");
     }
     check.require(link.receive_buffer_bytes >= 0, field + ".receive_buffer_bytes", "must not be negative");
+    check_message_times(link.message_times, field + ".message_times", check);
   }
 }
 

@@ -70,9 +70,16 @@ struct Rendezvous {
 
 enum class Duplex { full, half };
 
+/// Measured on a link that nothing else used.
+struct MessageTime {
+  double bytes = 0.0;
+  double time_s = 0.0;
+};
+
 /// What connects devices of one group: time of a message = latency + per_message_overhead + handshake and credits +
 /// bytes / bandwidth x crowd. links.hpp has the formula; without the optional fields, crowd is
-/// 1 + sharing x (flows - 1), flows being the ring's concurrent hops in the group.
+/// 1 + sharing x (flows - 1), flows being the ring's concurrent hops in the group. Where message_times are given, they
+/// stand for latency + overhead + bytes / bandwidth.
 struct Link {
   Level level = Level::node;
   std::int64_t group_devices = 0; ///< devices that reach each other at this level or a nearer one; 0: all
@@ -84,7 +91,8 @@ struct Link {
   Duplex duplex = Duplex::full;           ///< half: both directions of a card share its bandwidth
   std::optional<Number> oversubscription; ///< of the tree above a nearer group: bandwidth below / bandwidth above
   std::optional<Rendezvous> rendezvous;
-  std::int64_t receive_buffer_bytes = 0; ///< a message goes in pieces of this size, each asked for; 0: no limit
+  std::int64_t receive_buffer_bytes = 0;  ///< a message goes in pieces of this size, each asked for; 0: no limit
+  std::vector<MessageTime> message_times; ///< by bytes, rising; empty: the line above
 };
 
 /// Measured at one number of ranks that exceeds the cores.

@@ -145,6 +145,9 @@ Json links_to_json(const std::vector<machine::Link> &links) {
     if (link.receive_buffer_bytes > 0) {
       entry["receive_buffer_bytes"] = link.receive_buffer_bytes;
     }
+    for (const machine::MessageTime &measured : link.message_times) {
+      entry["message_times"].push_back({{"bytes", measured.bytes}, {"time_s", measured.time_s}});
+    }
   }
   return array;
 }
@@ -171,6 +174,12 @@ std::vector<machine::Link> read_links(const ObjectReader &parent) {
     }
     if (entry.has("receive_buffer_bytes")) {
       link.receive_buffer_bytes = entry.integer("receive_buffer_bytes", 1, most);
+    }
+    if (entry.has("message_times")) {
+      for (const ObjectReader &measured : entry.objects("message_times")) {
+        link.message_times.push_back({measured.number("bytes", 1.0), measured.number("time_s", 0.0)});
+        measured.finish();
+      }
     }
     entry.finish();
     links.push_back(std::move(link));

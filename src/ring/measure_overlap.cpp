@@ -14,7 +14,8 @@ namespace ringscale::ring {
 
 namespace {
 
-/// Two buffers, and one shift of the outgoing one to the next rank.
+/// One shift of a buffer to the next rank, each time of another buffer into another: a ring's blocks are not in the
+/// cache when they are sent either, for the computing between two hops has driven them out.
 class Shift {
 public:
   Shift(const Communicator &communicator, std::int64_t bytes, Exchange exchange)
@@ -23,29 +24,35 @@ public:
         previous_((communicator.rank() + communicator.size() - 1) % communicator.size()), site_{"ring shift",
                                                                                                 communicator.rank(), -1,
                                                                                                 next_, previous_},
-        outgoing_("ringscale::shift::outgoing", static_cast<std::size_t>(bytes)),
-        incoming_("ringscale::shift::incoming", static_cast<std::size_t>(bytes)) {
-    if (bytes < 1) {
-      throw problem::InvalidInput("a shift needs at least one byte");
-    }
-  }
+        outgoing_("ringscale::shift::outgoing", static_cast<std::size_t>(buffers * bytes)),
+        incoming_("ringscale::shift::incoming", static_cast<std::size_t>(buffers * bytes)) {}
 
   void start() {
-    transport_->post_receive(previous_, incoming_.data(), bytes_, MessageTag::shift, site_);
-    transport_->post_send(next_, outgoing_.data(), bytes_, MessageTag::shift, site_);
+    const std::int64_t place = turn_++ % buffers * bytes_;
+    transport_->post_receive(previous_, incoming_.data() + place, bytes_, MessageTag::shift, site_);
+    transport_->post_send(next_, outgoing_.data() + place, bytes_, MessageTag::shift, site_);
   }
   void progress() { transport_->progress(); }
   void finish() { transport_->wait_all(site_); }
 
 private:
+  static constexpr std::int64_t buffers = 4;
+
   std::unique_ptr<Transport> transport_;
   std::int64_t bytes_;
+  std::int64_t turn_ = 0;
   int next_;
   int previous_;
   Site site_;
   Kokkos::View<std::byte *, kernels::MemorySpace> outgoing_;
   Kokkos::View<std::byte *, kernels::MemorySpace> incoming_;
 };
+
+void require_bytes(std::int64_t bytes) {
+  if (bytes < 1) {
+    throw problem::InvalidInput("a shift needs at least one byte");
+  }
+}
 
 double hidden_fraction(const OverlapMeasurement &measured, const std::vector<double> &both_s) {
   const double communication_s = statistics::median(measured.communication_s);
@@ -58,6 +65,7 @@ double hidden_fraction(const OverlapMeasurement &measured, const std::vector<dou
 
 std::vector<double> measure_shift(Communicator &communicator, std::int64_t bytes, const Repetitions &repetitions,
                                   Exchange exchange) {
+  require_bytes(bytes);
   Shift shift(communicator, bytes, exchange);
   return sample_collective(communicator, repetitions, [&] {
     shift.start();
@@ -90,6 +98,7 @@ std::vector<double> measure_all_gather(Communicator &communicator, std::int64_t 
 OverlapMeasurement measure_overlap(Communicator &communicator, const TileSetting &setting, std::int64_t bytes,
                                    const Repetitions &repetitions, Exchange exchange) {
   const TileBench bench(setting);
+  require_bytes(bytes);
   Shift shift(communicator, bytes, exchange);
   OverlapMeasurement measured;
   // The four take turns, so that whatever else slows the machine down for a while slows all of them.

@@ -53,7 +53,8 @@ std::vector<double> measure_step_fixed(Communicator &communicator, const Repetit
 std::vector<double> measure_ping_pong(Communicator &communicator, std::int64_t bytes, int messages,
                                       const Repetitions &repetitions);
 
-/// One-way seconds of a ring shift: every rank sends `bytes` to the next one at once, as in a hop, nobody computing.
+/// One-way seconds of a ring shift: every rank sends `bytes` to the next one at once, as in a hop, nobody computing,
+/// each time from and into other buffers, which the caches do not hold.
 /// Slowest rank. Collective.
 std::vector<double> measure_shift(Communicator &communicator, std::int64_t bytes, const Repetitions &repetitions,
                                   Exchange exchange = Exchange::nonblocking);

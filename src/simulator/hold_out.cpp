@@ -22,8 +22,11 @@ struct Term {
 };
 
 std::vector<Term> own_core_terms(Machine &machine) {
-  std::vector<Term> terms{{&machine.step_fixed_s.value, 0.0, 1e-2, 2e-5},
-                          {&machine.overlap.hidden_fraction.value, 0.0, 1.0, 0.25}};
+  std::vector<Term> terms{{&machine.step_fixed_s.value, 0.0, 1e-2, 2e-5}};
+  if (machine.overlap.samples.empty()) {
+    // Where it was measured, beside a tile, it is not fitted: rings say little of it that other terms do not explain.
+    terms.push_back({&machine.overlap.hidden_fraction.value, 0.0, 1.0, 0.25});
+  }
   if (machine.core_sharing.cores > 1) {
     terms.push_back({&machine.core_sharing.neighbour_factor.value, 0.5, 3.0, 0.1});
     terms.push_back({&machine.core_sharing.spin_share.value, 0.0, 1.0, 0.25});

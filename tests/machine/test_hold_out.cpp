@@ -53,7 +53,19 @@ std::vector<MeasuredRing> rings_of(const machine::Machine &truth, double noise) 
 machine::Machine start_machine() {
   machine::Machine machine = calibrated_machine();
   machine.core_sharing.crowding = {{6, {1.0, "measured", "a test"}}};
+  machine.overlap.samples.clear(); // not measured, so fitted
   return machine;
+}
+
+TEST(HoldOut, AMeasuredOverlapIsNotFitted) {
+  const auto rings = rings_of(true_machine(), 0.0);
+  machine::Machine fitted = start_machine();
+  fit_free_terms(fitted, rings);
+  EXPECT_NEAR(fitted.overlap.hidden_fraction.value, 0.35, 0.1);
+  machine::Machine measured = start_machine();
+  measured.overlap.samples = {0.6};
+  fit_free_terms(measured, rings);
+  EXPECT_EQ(measured.overlap.hidden_fraction.value, 0.6);
 }
 
 TEST(HoldOut, FindsTheTermsThatMadeTheRings) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "machine/links.hpp"
@@ -138,6 +139,34 @@ TEST(ReceiveBuffer, AsksForEveryFurtherPiece) {
   const double bytes = 1e9;
   EXPECT_NEAR(bytes / message_time(link, bytes, 1.0), 1000.0 / (1000.0 / bandwidth + 2.0 * latency_s),
               1e-6 * bandwidth);
+}
+
+TEST(MeasuredMessages, StandForTheLineAndAreCrowdedBeyondTheLatency) {
+  Link link = plain_link();
+  ASSERT_EQ(link.latency_s.value + link.per_message_overhead_s.value, latency_s);
+  const double line_s = message_time(link, 3000.0, 1.0);
+  link.message_times = {{100.0, latency_s}, {1000.0, latency_s + 1e-6}, {5000.0, latency_s + 9e-6}};
+  EXPECT_DOUBLE_EQ(message_time(link, 10.0, 1.0), latency_s); // below the shortest nothing is known to be faster
+  EXPECT_DOUBLE_EQ(message_time(link, 1000.0, 1.0), latency_s + 1e-6);
+  EXPECT_DOUBLE_EQ(message_time(link, 3000.0, 1.0), latency_s + 5e-6);
+  EXPECT_NE(message_time(link, 3000.0, 1.0), line_s);
+  EXPECT_DOUBLE_EQ(message_time(link, 9000.0, 1.0), latency_s + 17e-6); // the last slope goes on
+  EXPECT_DOUBLE_EQ(message_time(link, 3000.0, 3.0), latency_s + 15e-6);
+}
+
+TEST(MeasuredMessages, MustRise) {
+  Machine machine = simple_machine(1e-9, 1e-6, 1e9);
+  machine.links.back().message_times = {{64.0, 1e-6}, {128.0, 1e-6}};
+  EXPECT_NO_THROW(validate(machine, "m.json"));
+  const std::vector<std::vector<MessageTime>> wrong{{{64.0, 1e-6}},
+                                                    {{64.0, 1e-6}, {64.0, 2e-6}},
+                                                    {{64.0, 2e-6}, {128.0, 1e-6}},
+                                                    {{64.0, 0.0}, {128.0, 1e-6}},
+                                                    {{64.0, 1e-6}, {128.0, std::nan("")}}};
+  for (const std::vector<MessageTime> &times : wrong) {
+    machine.links.back().message_times = times;
+    expect_invalid([&] { validate(machine, "m.json"); }, {"m.json", "message_times"});
+  }
 }
 
 TEST(LinkFields, NothingGetsFasterByAnyOfThem) {

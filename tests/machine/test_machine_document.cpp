@@ -53,6 +53,7 @@ machine::Machine machine_with_optional_fields() {
   link.oversubscription = some;
   link.rendezvous = machine::Rendezvous{8192, some};
   link.receive_buffer_bytes = 65536;
+  link.message_times = {{64.0, 1e-6}, {65536.0, 2e-5}};
   machine.failures = machine::Failures{some, some, some, some, some};
   return machine;
 }
