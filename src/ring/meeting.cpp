@@ -31,7 +31,7 @@ float no_data[1];
 bool is_backward(const RingProblem &problem) { return problem.pass == schedule::Pass::backward; }
 
 /// Floats of the largest workspace that a backward slice needs.
-std::int64_t backward_workspace(const RingProblem &problem) {
+std::int64_t backward_workspace(const RingProblem &problem, const SliceBudget &budget) {
   const AttentionProblem &attention = problem.attention;
   const kernels::ExecutionSpace space;
   std::int64_t most = 0;
@@ -42,7 +42,7 @@ std::int64_t backward_workspace(const RingProblem &problem) {
       for (int pair = 0; pair < queries.span_count() * keys.span_count(); ++pair) {
         const TokenSpan &query = queries.span(pair % queries.span_count());
         const TokenSpan &key = keys.span(pair / queries.span_count());
-        const SliceShape slice = backward_slice(attention, query.count, key.count, space.concurrency());
+        const SliceShape slice = backward_slice(attention, query.count, key.count, space.concurrency(), budget);
         const std::int64_t rows = std::min(query.count, slice.rows);
         kernels::BackwardBlock block;
         block.accumulate = true;
@@ -103,7 +103,8 @@ memory::KernelFootprint MeetingKernels::footprint(const RingOptions &options) {
   constexpr auto float_bytes = static_cast<std::int64_t>(sizeof(float));
   const PatternKind kind = problem.pattern.kind;
   if (is_backward(problem)) {
-    footprint.workspace_bytes = kind == PatternKind::dense ? float_bytes * backward_workspace(problem) : 0;
+    footprint.workspace_bytes =
+        kind == PatternKind::dense ? float_bytes * backward_workspace(problem, options.slices) : 0;
   } else if (kind == PatternKind::dilated) {
     footprint.workspace_bytes = float_bytes * dilated_workspace(problem);
   } else if (options.kernel == memory::KernelKind::streamed) {
@@ -213,7 +214,8 @@ kernels::Merge MeetingKernels::merge_of(bool replace) const {
 template <class Do>
 void MeetingKernels::each_slice(const SpanPair &pair, bool replace, const Poll &poll, const Do &compute) const {
   const AttentionProblem &attention = options_.problem.attention;
-  const SliceShape shape = forward_slice(attention, pair.queries.count, pair.keys.count, space_.concurrency());
+  const SliceShape shape =
+      forward_slice(attention, pair.queries.count, pair.keys.count, space_.concurrency(), options_.slices);
   ring::each_slice(shape, pair.queries.count, attention.query_heads, [&](const Slice &slice) {
     const TokenSpan rows{pair.queries.position(slice.row_begin), slice.row_count, pair.queries.stride};
     if (!replace && problem::admitted_pairs(rows, pair.keys, attention.mask) == 0) {
@@ -313,7 +315,8 @@ bool MeetingKernels::dense_backward(const BackwardMeeting &meeting, const SpanPa
   const AttentionProblem &attention = options_.problem.attention;
   const std::int64_t query_tokens = queries_of(options_.problem, meeting.query_rank).count();
   const std::int64_t key_tokens = keys_of(options_.problem, meeting.key_rank).count();
-  const SliceShape shape = backward_slice(attention, pair.queries.count, pair.keys.count, space_.concurrency());
+  const SliceShape shape =
+      backward_slice(attention, pair.queries.count, pair.keys.count, space_.concurrency(), options_.slices);
   bool admitted = false;
   for (std::int64_t entry = 0; entry < attention.batch; ++entry) {
     std::int64_t written_head = -1; // the last slice that wrote anew began here

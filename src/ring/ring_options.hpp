@@ -9,6 +9,7 @@
 #include "memory/closed_form.hpp"
 #include "ring/exchange.hpp"
 #include "ring/fault.hpp"
+#include "ring/slice_budget.hpp"
 #include "schedule/process_grid.hpp"
 #include "schedule/ring_schedule.hpp"
 
@@ -48,6 +49,7 @@ struct RingOptions {
   bool stage_on_host = false; ///< messages through host memory, for an MPI that cannot read a device's
   bool verify = true;
   bool messages_only = false;  ///< also times the messages without computing, for the hidden fraction
+  SliceBudget slices;          ///< how meetings are cut between looks at the network; only tests change it
   bool poison_buffers = false; ///< fills every buffer with NaN when it falls free, so that stale data is seen
   std::uint64_t seed = 1;
   TensorOrigin origin;

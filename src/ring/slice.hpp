@@ -6,15 +6,9 @@
 
 #include "kernels/attention_block.hpp"
 #include "problem/attention_problem.hpp"
+#include "ring/slice_budget.hpp"
 
 namespace ringscale::ring {
-
-/// Work between two looks at the network, of one thread: about 4 ms at 100 GFLOP/s forward, 60 ms backward, where each
-/// slice packs the keys anew. Constants, not measured speeds, so that a run is cut the same way every time.
-inline constexpr double forward_slice_flop_per_thread = 4e8;
-inline constexpr double backward_slice_flop_per_thread = 6e9;
-/// Shorter backward slices would spend more than about a percent on packing.
-inline constexpr std::int64_t least_backward_slice_rows = 20 * kernels::query_tile_tokens;
 
 /// What is computed between two looks at the network: rows of some heads. Few heads with many rows rather than the
 /// reverse, since the keys and values of a head then stay in the cache from one tile of rows to the next.
@@ -41,12 +35,12 @@ inline std::int64_t even_part(std::int64_t total, std::int64_t most, std::int64_
 /// Slices of `query_tokens` rows against `key_tokens` keys in a forward pass. Several threads get four tiles each,
 /// fewer where equal parts are shorter.
 inline SliceShape forward_slice(const problem::AttentionProblem &attention, std::int64_t query_tokens,
-                                std::int64_t key_tokens, int threads) {
+                                std::int64_t key_tokens, int threads, const SliceBudget &budget = {}) {
   constexpr std::int64_t tile = kernels::query_tile_tokens;
   const double head_row_flop =
       problem::forward_flop(attention, static_cast<double>(std::max<std::int64_t>(key_tokens, 1))) /
       static_cast<double>(attention.query_heads);
-  const double most_flop = forward_slice_flop_per_thread * threads;
+  const double most_flop = budget.forward_flop * threads;
   const std::int64_t least_tiles = threads > 1 ? std::int64_t{4} * threads : 1;
   const auto most_rows =
       std::max(static_cast<std::int64_t>(std::min(most_flop / (head_row_flop * tile), 1e12)), least_tiles) * tile;
@@ -63,15 +57,14 @@ inline SliceShape forward_slice(const problem::AttentionProblem &attention, std:
 
 /// The same for a backward pass. One thread takes one key/value head at a time; several share the heads.
 inline SliceShape backward_slice(const problem::AttentionProblem &attention, std::int64_t query_tokens,
-                                 std::int64_t key_tokens, int threads) {
+                                 std::int64_t key_tokens, int threads, const SliceBudget &budget = {}) {
   constexpr double backward_flop_of_forward = 2.5;
   const std::int64_t heads = threads > 1 ? attention.kv_heads : 1;
   const double row_flop = backward_flop_of_forward *
                           problem::forward_flop(attention, static_cast<double>(std::max<std::int64_t>(key_tokens, 1))) *
                           static_cast<double>(heads) / static_cast<double>(attention.kv_heads * attention.batch);
-  const auto rows_of_flop =
-      static_cast<std::int64_t>(std::min(backward_slice_flop_per_thread * threads / row_flop, 1e12));
-  const std::int64_t most_rows = std::max(rows_of_flop, least_backward_slice_rows);
+  const auto rows_of_flop = static_cast<std::int64_t>(std::min(budget.backward_flop * threads / row_flop, 1e12));
+  const std::int64_t most_rows = std::max(rows_of_flop, budget.least_backward_rows);
   const std::int64_t rows = std::max<std::int64_t>(query_tokens, 1);
   return {rows <= most_rows ? rows : even_part(rows, most_rows, kernels::query_tile_tokens), heads};
 }

@@ -200,7 +200,8 @@ GradientCheck check_gradients(const RingOptions &options, std::int64_t rank, con
   // Every pair of spans adds a sum, and so does every slice of query rows.
   const int threads = kernels::ExecutionSpace().concurrency();
   const std::int64_t slices =
-      queries_of(problem, 0).count() / backward_slice(attention, queries.first.count, keys.first.count, threads).rows +
+      queries_of(problem, 0).count() /
+          backward_slice(attention, queries.first.count, keys.first.count, threads, options.slices).rows +
       1;
   GradientCheck check;
   check.bound = problem::gradient_error_bound(attention.dtype, attention.tokens * repeats,

@@ -66,9 +66,36 @@ TEST(LoopbackRing, SeveralSlicesBatchesAndTheMaterialisedKernelAgreeWithTheRefer
     options.problem.attention.query_heads = 6;
     options.problem.attention.head_dim = 64;
     options.kernel = kernel;
+    for (const double flop : {1e6, 1e7, 1e8}) { // a tile of one head, all rows of a head, several heads
+      options.slices.forward_flop = flop;
+      LoopbackRing ring(options);
+      ring.pass();
+      expect_right(ring, options, std::string(memory::name(kernel)));
+    }
+  }
+}
+
+TEST(LoopbackRing, SeveralBackwardSlicesOfEveryHeadAddUp) {
+  for (const auto &[mask, placement] :
+       {std::pair(Mask::none, Placement::contiguous), {Mask::causal, Placement::zigzag}}) {
+    RingOptions options = small_options(3, 601, placement, mask);
+    options.problem.pass = schedule::Pass::backward;
+    options.problem.attention.batch = 2;
+    options.problem.attention.query_heads = 4;
+    options.problem.attention.kv_heads = 2;
+    options.poison_buffers = true;
+    options.slices.backward_flop = 1.0;
+    options.slices.least_backward_rows = 1;
     LoopbackRing ring(options);
     ring.pass();
-    expect_right(ring, options, std::string(memory::name(kernel)));
+    for (std::int64_t rank = 0; rank < 3; ++rank) {
+      const GradientCheck check = ring.check_gradients(rank);
+      EXPECT_TRUE(check.all_rows);
+      EXPECT_EQ(check.wrong_elements, 0) << name(placement) << " rank " << rank;
+      EXPECT_LE(check.max_error.query, check.bound.query);
+      EXPECT_LE(check.max_error.key, check.bound.key);
+      EXPECT_LE(check.max_error.value, check.bound.value);
+    }
   }
 }
 

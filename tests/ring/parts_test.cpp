@@ -23,7 +23,7 @@ std::uint64_t checksum_of(const std::vector<float> &values) {
   return checksum(kernels::ExecutionSpace(), values.data(), static_cast<std::int64_t>(values.size()));
 }
 
-using Shape = SliceShape (*)(const problem::AttentionProblem &, std::int64_t, std::int64_t, int);
+using Shape = SliceShape (*)(const problem::AttentionProblem &, std::int64_t, std::int64_t, int, const SliceBudget &);
 
 problem::AttentionProblem grouped_heads() {
   problem::AttentionProblem attention;
@@ -39,7 +39,7 @@ TEST(Slices, MeetEveryRowOfEveryHeadOnce) {
     for (const std::int64_t rows : {1, 47, 100, 1000, 5000}) {
       for (const std::int64_t keys : {0, 1, 100, 4096, 1 << 17}) {
         for (const int threads : {1, 2, 8}) {
-          const SliceShape shape = shape_of(attention, rows, keys, threads);
+          const SliceShape shape = shape_of(attention, rows, keys, threads, {});
           std::vector<int> met(static_cast<std::size_t>(rows * heads));
           each_slice(shape, rows, heads, [&](const Slice &slice) {
             for (std::int64_t place = 0; place < slice.head_count * slice.row_count; ++place) {
@@ -68,13 +68,13 @@ TEST(Slices, AreWholeTilesOfAboutTheSaidWork) {
         const std::int64_t teams = (forward.rows + tile - 1) / tile * forward.heads;
         // One tile of one head, or four a thread, are computed however long they take.
         const std::int64_t least = threads == 1 ? 1 : 4 * threads;
-        EXPECT_TRUE(flop <= forward_slice_flop_per_thread * threads || teams <= 2 * least) << flop << " " << teams;
+        EXPECT_TRUE(flop <= SliceBudget().forward_flop * threads || teams <= 2 * least) << flop << " " << teams;
         EXPECT_TRUE(2 * teams >= least || (forward.heads == 12 && forward.rows == rows)); // equal parts again
         const SliceShape backward = backward_slice(attention, rows, keys, threads);
         EXPECT_TRUE(backward.rows == rows || backward.rows % tile == 0);
         EXPECT_EQ(backward.heads, threads == 1 ? 1 : 4);
         // Equal parts may be up to half shorter than the longest allowed.
-        EXPECT_GE(backward.rows, std::min(rows, least_backward_slice_rows / 2));
+        EXPECT_GE(backward.rows, std::min(rows, SliceBudget().least_backward_rows / 2));
       }
     }
   }
