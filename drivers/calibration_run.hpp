@@ -30,7 +30,8 @@ struct CalibrationPlan {
   int tile_samples = 5;          ///< a round
   int backward_tile_samples = 5; ///< a round
   int ring_samples = 7;          ///< a round
-  int other_samples = 5;         ///< of merges, messages and steps, in the first round
+  int message_samples = 9;       ///< a round
+  int other_samples = 5;         ///< of merges and steps, in the first round
   int jitter_samples = 60;       ///< a round
   statistics::Typical typical = statistics::Typical::median;
 };

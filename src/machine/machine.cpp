@@ -53,6 +53,11 @@ public:
     require(number.value >= 0.0 && number.value <= 1.0, field,
             "is " + std::to_string(number.value) + "; it must be between 0 and 1");
   }
+  void overlap(const Number &number, const std::string &field) const {
+    sourced(number, field);
+    require(number.value >= -1.0 && number.value <= 1.0, field,
+            "is " + std::to_string(number.value) + "; it must be between -1 and 1");
+  }
 
 private:
   std::string where_;
@@ -204,7 +209,7 @@ void validate(const Machine &machine, const std::string &where) {
     check.not_negative(machine.core_sharing.extra_step_s, "core_sharing.extra_step_s");
     check.share(machine.core_sharing.spin_share, "core_sharing.spin_share");
   }
-  check.share(machine.overlap.hidden_fraction, "overlap.hidden_fraction");
+  check.overlap(machine.overlap.hidden_fraction, "overlap.hidden_fraction");
   check.not_negative(machine.jitter.relative_standard_deviation, "jitter.relative_standard_deviation");
   check.require(machine.footprint.key_tile_tokens >= 1, "footprint.key_tile_tokens", "must be at least 1");
   check.require(machine.footprint.workspace_bytes >= 0, "footprint.workspace_bytes", "must not be negative");

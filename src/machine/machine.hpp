@@ -116,7 +116,8 @@ struct CoreSharing {
   Number spin_share{0.0, "analytic", "not measured"};
 };
 
-/// Share of a hop that runs behind compute: 1 hides all, 0 none.
+/// Share of a hop that runs behind compute: 1 hides all, 0 none; below 0 a hop beside computing costs more than alone,
+/// as it does where the computing cores copy it and lose what their caches held.
 struct Overlap {
   Number hidden_fraction;
   std::vector<double> samples; ///< raw hidden fractions

@@ -78,4 +78,13 @@ void BackwardTileBench::compute() const {
   }
 }
 
+std::int64_t BackwardTileBench::bytes() const {
+  std::size_t elements = 0;
+  for (const TileFloats *buffer : {&query_, &key_, &value_, &output_gradient_, &log_sum_exp_, &output_dot_,
+                                   &query_gradient_, &key_gradient_, &value_gradient_, &workspace_}) {
+    elements += buffer->size();
+  }
+  return static_cast<std::int64_t>(elements * sizeof(float));
+}
+
 } // namespace ringscale::ring

@@ -20,6 +20,8 @@ public:
 
   /// Gradients of the whole tile, slice by slice.
   void compute() const;
+  /// Bytes of all its buffers.
+  std::int64_t bytes() const;
 
 private:
   void compute_slice(std::int64_t entry, const Slice &slice) const;

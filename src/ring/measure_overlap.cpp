@@ -58,7 +58,7 @@ double hidden_fraction(const OverlapMeasurement &measured, const std::vector<dou
   const double communication_s = statistics::median(measured.communication_s);
   const double compute_s = statistics::median(measured.compute_s);
   const double saved_s = communication_s + compute_s - statistics::median(both_s);
-  return std::clamp(saved_s / std::min(communication_s, compute_s), 0.0, 1.0);
+  return std::clamp(saved_s / std::min(communication_s, compute_s), -1.0, 1.0);
 }
 
 } // namespace

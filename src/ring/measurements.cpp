@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ring/measurements.hpp"
 
+#include <memory>
+
 #include "memory/ledger.hpp"
 #include "problem/invalid_input.hpp"
 #include "ring/backward_tile_bench.hpp"
@@ -13,17 +15,16 @@ namespace ringscale::ring {
 
 namespace {
 
-/// Samples of `compute` on two equal tiles in turn: what a backward ring meets is never what it met just before, so the
-/// caches must not hold it here either. (Forward tiles, which touch half as much, would come out 5 to 10 % too long.)
+/// Samples of `compute` on equal benches in turn, none of which caches or translation buffers still hold.
 template <class Bench, class Compute>
 std::vector<double> sample_in_turn(const TileSetting &setting, const Repetitions &repetitions, const Compute &compute) {
-  const Bench one(setting);
-  const Bench other(setting);
-  bool first = true;
-  return sample_local(repetitions, [&] {
-    compute(first ? one : other);
-    first = !first;
-  });
+  std::vector<std::unique_ptr<Bench>> benches;
+  benches.push_back(std::make_unique<Bench>(setting));
+  while (benches.size() < benches_in_turn(benches.front()->bytes())) {
+    benches.push_back(std::make_unique<Bench>(setting));
+  }
+  std::size_t turn = 0;
+  return sample_local(repetitions, [&] { compute(*benches[turn++ % benches.size()]); });
 }
 
 } // namespace
@@ -36,8 +37,7 @@ std::vector<double> measure_tile(const TileSetting &setting, const Repetitions &
 std::vector<double> measure_merge(const TileSetting &setting, const Repetitions &repetitions) {
   TileSetting one_key = setting;
   one_key.key_tokens = 1;
-  const TileBench bench(one_key);
-  return sample_local(repetitions, [&] { bench.merge(); });
+  return sample_in_turn<TileBench>(one_key, repetitions, [](const TileBench &bench) { bench.merge(); });
 }
 
 std::vector<double> measure_backward_tile(const TileSetting &setting, const Repetitions &repetitions) {

@@ -71,7 +71,7 @@ struct OverlapMeasurement {
   std::vector<double> polled_s;
   std::vector<double> unpolled_s;
   double hidden_fraction_polled = 0.0;   ///< (compute + communication - both) / min(compute, communication), medians
-  double hidden_fraction_unpolled = 0.0; ///< clamped to [0, 1]
+  double hidden_fraction_unpolled = 0.0; ///< within [-1, 1]; below 0 both together take longer than one after the other
 };
 OverlapMeasurement measure_overlap(Communicator &communicator, const TileSetting &setting, std::int64_t bytes,
                                    const Repetitions &repetitions, Exchange exchange = Exchange::nonblocking);

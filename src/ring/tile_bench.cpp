@@ -96,4 +96,13 @@ void TileBench::compute_in_slices(const std::function<void()> &between) const {
   });
 }
 
+std::int64_t TileBench::bytes() const {
+  std::size_t elements = 0;
+  for (const TileFloats *buffer :
+       {&query_, &key_, &value_, &packed_, &output_, &lse_, &other_output_, &other_lse_, &scores_}) {
+    elements += buffer->size();
+  }
+  return static_cast<std::int64_t>(elements * sizeof(float));
+}
+
 } // namespace ringscale::ring

@@ -22,6 +22,8 @@ public:
   void merge() const;
   /// The tile in the slices that a ring takes, `between` called after each.
   void compute_in_slices(const std::function<void()> &between) const;
+  /// Bytes of all its buffers.
+  std::int64_t bytes() const;
 
 private:
   void compute_slice(const Slice &slice) const;

@@ -117,6 +117,7 @@ TEST(MachineDocument, BadContentIsRefusedByNameInOneLine) {
   refused("group_devices", [](Json &json) { json["links"][0]["group_devices"] = 4; });
   refused("level", [](Json &json) { json["links"][0]["level"] = "planet"; });
   refused("hidden_fraction", [](Json &json) { json["overlap"]["hidden_fraction"]["value"] = 1.5; });
+  refused("hidden_fraction", [](Json &json) { json["overlap"]["hidden_fraction"]["value"] = -1.5; });
   refused("memory_bytes", [](Json &json) { json["device"]["memory_bytes"]["value"] = 0; });
   refused("time_s", [](Json &json) { json["tiles"]["samples"][0]["time_s"] = -1.0; });
   refused("full grid", [](Json &json) { json["tiles"]["samples"].erase(0); });

@@ -32,7 +32,7 @@ machine::Machine node_machine() {
 /// Up to three levels of links, the inner ones in groups that the outer ones hold a whole number of.
 machine::Machine random_machine(Draw &draw) {
   machine::Machine machine = simple_machine(1e-9, 1e-6 * draw.between(0.0, 50.0), draw.between(1e8, 4e9));
-  machine.overlap.hidden_fraction = number(draw.coin() ? 1.0 : draw.between(0.0, 1.0));
+  machine.overlap.hidden_fraction = number(draw.coin() ? 1.0 : draw.between(-0.5, 1.0));
   machine.step_fixed_s = number(draw.between(0.0, 9e-6));
   machine.merge.fused = draw.coin();
   machine.merge.fixed_s = number(draw.between(0.0, 1e-6));

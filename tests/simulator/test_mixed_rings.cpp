@@ -40,7 +40,7 @@ std::vector<double> random_quantiles(Draw &draw, std::int64_t most_cells) {
 machine::Machine random_machine(Draw &draw, std::int64_t most_cells) {
   machine::Machine machine =
       simple_machine(1e-9 * draw.between(0.5, 3.0), 1e-6 * draw.between(0.0, 30.0), draw.between(1e8, 4e9));
-  machine.overlap.hidden_fraction = number(draw.coin() ? 1.0 : draw.between(0.0, 1.0));
+  machine.overlap.hidden_fraction = number(draw.coin() ? 1.0 : draw.between(-0.5, 1.0));
   machine.step_fixed_s = number(draw.between(0.0, 9e-6));
   machine.merge.fused = draw.coin();
   machine.merge.fixed_s = number(draw.between(0.0, 1e-6));

@@ -33,7 +33,7 @@ constexpr std::uint64_t draw_stream = 0x706C616EU;
 machine::Machine random_machine(Draw &draw) {
   machine::Machine machine = simple_machine(1e-9, draw.between(0.0, 1e-5), draw.between(1e8, 1e10));
   machine.roofline.launch_s = number(draw.between(0.0, 2e-6));
-  machine.overlap.hidden_fraction = number(draw.coin() ? 1.0 : draw.between(0.0, 1.0));
+  machine.overlap.hidden_fraction = number(draw.coin() ? 1.0 : draw.between(-0.5, 1.0));
   machine.merge.fused = draw.coin();
   machine.merge.fixed_s = number(draw.between(0.0, 1e-6));
   machine.merge.per_element_s = number(draw.between(0.0, 1e-10));

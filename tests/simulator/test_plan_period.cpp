@@ -25,7 +25,7 @@ using simulator_tests::simple_machine;
 /// Nodes of some devices inside racks of some nodes, or neither.
 machine::Machine random_machine(Draw &draw) {
   machine::Machine machine = simple_machine(1e-9, draw.between(0.0, 1e-5), draw.between(1e8, 1e10));
-  machine.overlap.hidden_fraction = number(draw.coin() ? 1.0 : draw.between(0.0, 1.0));
+  machine.overlap.hidden_fraction = number(draw.coin() ? 1.0 : draw.between(-0.5, 1.0));
   machine.merge.fused = draw.coin();
   machine.merge.per_element_s = number(draw.between(0.0, 1e-10));
   machine.step_fixed_s = number(draw.between(0.0, 3e-6));

@@ -62,7 +62,7 @@ TEST(NeighboursTimes, DifferByLessThanTwoOfTheLongestSteps) {
   for (std::uint64_t seed = 0; seed < 200; ++seed) {
     Draw draw(seed, 0x6E656967U);
     machine::Machine machine = simple_machine(1e-9, draw.between(0.0, 1e-5), draw.between(1e8, 1e10));
-    machine.overlap.hidden_fraction = number(draw.coin() ? 1.0 : draw.between(0.0, 1.0));
+    machine.overlap.hidden_fraction = number(draw.coin() ? 1.0 : draw.between(-0.5, 1.0));
     if (draw.coin()) {
       machine::Link &inside = add_nodes(machine, 2 + draw.below(7));
       inside.bandwidth_bytes_per_s.value *= draw.between(1.0, 50.0);
