@@ -127,6 +127,9 @@ private:
       measure_tiles(schedule::Pass::forward, plan_.tile_tokens, plan_.head_dims.size(), raw_.tiles.samples);
       measure_tiles(schedule::Pass::backward, plan_.backward_tile_tokens, plan_.backward_head_dims,
                     raw_.tiles.backward_samples);
+      measure_reuse(schedule::Pass::forward, raw_.tiles.reuse);
+      measure_reuse(schedule::Pass::backward, raw_.tiles.backward_reuse);
+      measure_merges_in_tiles();
       append(raw_.repeated_tile_s, ring::measure_tile(jitter_tile(), {2, plan_.jitter_samples}));
     }
     world_.sleeping_barrier();
@@ -156,6 +159,44 @@ private:
           measure(lengths[query], lengths[key], head_dim, problem::Mask::none);
         }
         measure(lengths[query], lengths[query], head_dim, problem::Mask::causal);
+      }
+    }
+  }
+
+  /// Square tiles over and over, and in turn with equal ones.
+  void measure_reuse(schedule::Pass pass, std::vector<machine::ReuseSample> &samples) {
+    std::size_t place = 0;
+    for (const std::int64_t tokens : plan_.reuse_tokens) {
+      session_.progress("calibrate: " + std::string(schedule::name(pass)) + " tiles of " + std::to_string(tokens) +
+                        " tokens, alone and in turn");
+      for (const problem::Mask mask : {problem::Mask::none, problem::Mask::causal}) {
+        if (place == samples.size()) {
+          samples.push_back({tokens, mask, 0.0, 0.0, {}, {}});
+        }
+        machine::ReuseSample &sample = samples[place++];
+        const ring::TileSetting setting = tile(tokens, tokens, plan_.head_dims.front(), mask);
+        const auto measure = pass == schedule::Pass::forward ? ring::measure_tile : ring::measure_backward_tile;
+        append(sample.alone_samples_s, measure(setting, {2, plan_.tile_samples}, 1));
+        append(sample.in_turn_samples_s, measure(setting, {2, plan_.tile_samples}, machine::reuse_tiles));
+      }
+    }
+  }
+
+  /// Tiles of few keys, of whose time a merge is a large part.
+  void measure_merges_in_tiles() {
+    std::size_t place = 0;
+    for (const std::int64_t tokens : {256, 512, 1024}) {
+      ring::TileSetting setting = tile(tokens, 64, plan_.head_dims.front(), problem::Mask::none);
+      if (place == raw_.merges_in_tiles.size()) {
+        raw_.merges_in_tiles.push_back(
+            {static_cast<double>(tokens * setting.query_heads * (setting.head_dim + 1)), {}});
+      }
+      std::vector<double> &samples_s = raw_.merges_in_tiles[place++].samples_s;
+      for (int sample = 0; sample < plan_.tile_samples; ++sample) {
+        setting.merge_online = true;
+        const double merged_s = ring::measure_tile(setting, {2, 1}).front();
+        setting.merge_online = false;
+        samples_s.push_back(merged_s - ring::measure_tile(setting, {2, 1}).front());
       }
     }
   }
@@ -282,6 +323,8 @@ CalibrationPlan calibration_plan(int ranks, bool quick) {
   plan.backward_tile_tokens = quick ? std::vector<std::int64_t>{128, 512, 2048}
                                     : std::vector<std::int64_t>{64, 128, 256, 512, 1024, 2048, 4096};
   plan.backward_head_dims = quick ? 1 : 2;
+  plan.reuse_tokens =
+      quick ? std::vector<std::int64_t>{128, 256, 512, 1024} : std::vector<std::int64_t>{64, 128, 256, 512, 1024, 2048};
   plan.tile_samples = plan.other_samples = quick ? 5 : 11;
   plan.backward_tile_samples = quick ? 3 : 7;
   plan.ring_samples = std::max(7, plan.tile_samples);
@@ -301,6 +344,7 @@ CalibrationPlan validation_plan(int ranks, bool quick) {
   plan.tile_tokens = quick ? std::vector<std::int64_t>{32, 64, 128, 256, 512}
                            : std::vector<std::int64_t>{64, 128, 192, 256, 384, 512, 768, 1024};
   plan.backward_tile_tokens = plan.tile_tokens;
+  plan.reuse_tokens = quick ? std::vector<std::int64_t>{64, 128, 256} : std::vector<std::int64_t>{128, 256, 512, 1024};
   plan.rounds = quick ? 3 : 9;
   plan.tile_samples = plan.backward_tile_samples = plan.ring_samples = 1;
   plan.other_samples = quick ? 5 : 11;

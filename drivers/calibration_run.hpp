@@ -24,6 +24,7 @@ struct CalibrationPlan {
   std::vector<std::int64_t> tile_tokens; ///< query x key grid of the first head_dim; others take every second length
   std::vector<std::int64_t> backward_tile_tokens; ///< the same of the backward pass
   std::size_t backward_head_dims = 1;             ///< so many of head_dims, from the first on
+  std::vector<std::int64_t> reuse_tokens; ///< square tiles of the first head_dim, alone and in turn, of both passes
   std::vector<std::int64_t> message_bytes;
   std::vector<RingSetting> rings;
   int rounds = 1;

@@ -95,6 +95,16 @@ void set_merge(const RawCalibration &raw, Machine &machine) {
   const statistics::LineFit fit = relative_fit(elements, time_s);
   machine.merge.fixed_s = {std::max(0.0, fit.intercept), "measured", source};
   machine.merge.per_element_s = {std::max(0.0, fit.slope), "measured", source};
+  std::vector<double> in_tile;
+  for (const MergeSample &merge : raw.merges_in_tiles) {
+    for (const double sample_s : merge.samples_s) {
+      in_tile.push_back(sample_s / merge.elements);
+    }
+  }
+  if (!in_tile.empty()) {
+    machine.merge.in_tile_per_element_s = {std::max(0.0, statistics::median(in_tile)), "measured",
+                                           "tiles that merge less tiles that do not, " + raw.where};
+  }
 }
 
 void set_jitter(const RawCalibration &raw, Machine &machine) {
@@ -193,6 +203,12 @@ Machine assemble(const RawCalibration &raw) {
   }
   for (TileSample &sample : machine.tiles.backward_samples) {
     sample.time_s = positive_typical(sample.samples_s, "backward tile", raw.typical);
+  }
+  for (std::vector<ReuseSample> *reuse : {&machine.tiles.reuse, &machine.tiles.backward_reuse}) {
+    for (ReuseSample &sample : *reuse) {
+      sample.alone_s = positive_typical(sample.alone_samples_s, "tile alone", raw.typical);
+      sample.in_turn_s = positive_typical(sample.in_turn_samples_s, "tile in turn", raw.typical);
+    }
   }
   make_monotone(machine.tiles);
   set_merge(raw, machine);

@@ -24,6 +24,7 @@ struct RawCalibration {
   double peak_flop_per_s = 0.0;
   TileTable tiles; ///< of both passes; time_s is filled in by assemble
   bool merge_is_fused = true;
+  std::vector<MergeSample> merges_in_tiles; ///< what merging adds to a fused tile: pairs of samples subtracted
   std::vector<MergeSample> merges;
   std::vector<MessageSample> messages;  ///< time_s is filled in by assemble
   bool messages_leave_the_node = false; ///< as MPI sees nodes: the ranks that exchange them share no memory

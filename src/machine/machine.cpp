@@ -91,11 +91,26 @@ void check_samples(const std::vector<TileSample> &samples, const std::string &fi
   }
 }
 
+void check_reuse(const std::vector<ReuseSample> &samples, const std::string &field, const Checker &check) {
+  std::set<std::pair<problem::Mask, std::int64_t>> points;
+  for (const ReuseSample &sample : samples) {
+    check.require(sample.tokens >= 1, field, "has a sample without tokens");
+    for (const double time_s : {sample.alone_s, sample.in_turn_s}) {
+      check.require(std::isfinite(time_s) && time_s > 0.0, field, "has an alone_s or in_turn_s that is not above 0");
+    }
+    check.require(points.emplace(sample.mask, sample.tokens).second, field,
+                  "has " + std::to_string(sample.tokens) + " tokens twice for mask " +
+                      std::string(problem::name(sample.mask)));
+  }
+}
+
 void check_tiles(const TileTable &table, const Checker &check) {
   check.require(table.query_heads >= 1, "tiles.query_heads", "must be at least 1");
   check.require(table.kv_heads >= 1, "tiles.kv_heads", "must be at least 1");
   check_samples(table.samples, "tiles.samples", check);
   check_samples(table.backward_samples, "tiles.backward_samples", check);
+  check_reuse(table.reuse, "tiles.reuse", check);
+  check_reuse(table.backward_reuse, "tiles.backward_reuse", check);
 }
 
 void check_roofline(const Roofline &roofline, const Checker &check) {
@@ -193,6 +208,9 @@ void validate(const Machine &machine, const std::string &where) {
   check.positive(machine.device.peak_flop_per_s, "device.peak_flop_per_s");
   check.not_negative(machine.merge.fixed_s, "merge.fixed_s");
   check.not_negative(machine.merge.per_element_s, "merge.per_element_s");
+  if (machine.merge.in_tile_per_element_s) {
+    check.not_negative(*machine.merge.in_tile_per_element_s, "merge.in_tile_per_element_s");
+  }
   check.not_negative(machine.step_fixed_s, "step_fixed_s");
   check_links(machine.links, check);
   check.require(machine.core_sharing.cores >= 0, "core_sharing.cores", "must not be negative");

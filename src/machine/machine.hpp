@@ -28,12 +28,27 @@ struct TileSample {
   std::vector<double> samples_s; ///< raw
 };
 
+/// So many equal tiles on buffers of their own take turns where a sample says "in turn".
+inline constexpr int reuse_tiles = 4;
+
+/// A square tile computed over and over, and in turn with equal ones, whose data drive its own out of the caches.
+struct ReuseSample {
+  std::int64_t tokens = 0;
+  problem::Mask mask = problem::Mask::none;
+  double alone_s = 0.0; ///< of alone_samples_s, as time_s of tiles
+  double in_turn_s = 0.0;
+  std::vector<double> alone_samples_s;
+  std::vector<double> in_turn_samples_s;
+};
+
 /// Measured tile times. The samples of one head_dim with mask none form a full grid of query x key tokens.
 struct TileTable {
   std::int64_t query_heads = 0; ///< of all samples; time is proportional to batch x query_heads
   std::int64_t kv_heads = 0;
   std::vector<TileSample> samples;
   std::vector<TileSample> backward_samples; ///< of the backward pass, the same kind of grid; empty: not measured
+  std::vector<ReuseSample> reuse;           ///< of the first head_dim; empty: not measured, and times are as alone
+  std::vector<ReuseSample> backward_reuse;
 };
 
 /// Arithmetic of one element type on a device that cannot be calibrated here.
@@ -58,6 +73,7 @@ struct MergeCost {
   bool fused = false;
   Number fixed_s;
   Number per_element_s;
+  std::optional<Number> in_tile_per_element_s; ///< what it takes within a fused tile; none: as a separate merge
 };
 
 enum class Level { core, node, rack, fabric };

@@ -50,11 +50,30 @@ Json samples_to_json(const std::vector<machine::TileSample> &tiles) {
   return samples;
 }
 
+Json reuse_to_json(const std::vector<machine::ReuseSample> &reuse) {
+  Json samples = Json::array();
+  for (const machine::ReuseSample &sample : reuse) {
+    samples.push_back({{"tokens", sample.tokens},
+                       {"mask", problem::name(sample.mask)},
+                       {"alone_s", sample.alone_s},
+                       {"in_turn_s", sample.in_turn_s},
+                       {"alone_samples_s", sample.alone_samples_s},
+                       {"in_turn_samples_s", sample.in_turn_samples_s}});
+  }
+  return samples;
+}
+
 Json tiles_to_json(const machine::TileTable &table) {
   Json object = {
       {"query_heads", table.query_heads}, {"kv_heads", table.kv_heads}, {"samples", samples_to_json(table.samples)}};
   if (!table.backward_samples.empty()) {
     object["backward_samples"] = samples_to_json(table.backward_samples);
+  }
+  if (!table.reuse.empty()) {
+    object["reuse"] = reuse_to_json(table.reuse);
+  }
+  if (!table.backward_reuse.empty()) {
+    object["backward_reuse"] = reuse_to_json(table.backward_reuse);
   }
   return object;
 }
@@ -75,6 +94,22 @@ std::vector<machine::TileSample> read_samples(const ObjectReader &object, const 
   return samples;
 }
 
+std::vector<machine::ReuseSample> read_reuse(const ObjectReader &object, const std::string &key) {
+  std::vector<machine::ReuseSample> samples;
+  for (const ObjectReader &entry : object.has(key) ? object.objects(key) : std::vector<ObjectReader>{}) {
+    machine::ReuseSample sample;
+    sample.tokens = entry.integer("tokens", 1, most);
+    sample.mask = problem::parse_mask(entry.text("mask"));
+    sample.alone_s = entry.number("alone_s");
+    sample.in_turn_s = entry.number("in_turn_s");
+    sample.alone_samples_s = entry.numbers("alone_samples_s");
+    sample.in_turn_samples_s = entry.numbers("in_turn_samples_s");
+    entry.finish();
+    samples.push_back(std::move(sample));
+  }
+  return samples;
+}
+
 machine::TileTable read_tiles(const ObjectReader &object) {
   machine::TileTable table;
   table.query_heads = object.integer("query_heads", 1, most);
@@ -83,6 +118,8 @@ machine::TileTable read_tiles(const ObjectReader &object) {
   if (object.has("backward_samples")) {
     table.backward_samples = read_samples(object, "backward_samples");
   }
+  table.reuse = read_reuse(object, "reuse");
+  table.backward_reuse = read_reuse(object, "backward_reuse");
   object.finish();
   return table;
 }
@@ -289,6 +326,7 @@ void read_terms(const ObjectReader &object, Machine &machine) {
   machine.merge.fused = merge.boolean("fused");
   machine.merge.fixed_s = read_number(merge, "fixed_s");
   machine.merge.per_element_s = read_number(merge, "per_element_s");
+  machine.merge.in_tile_per_element_s = read_number_if_there(merge, "in_tile_per_element_s");
   merge.finish();
   machine.step_fixed_s = read_number(object, "step_fixed_s");
   machine.links = read_links(object);
@@ -339,6 +377,9 @@ Json machine_to_json(const Machine &machine) {
   document["merge"] = {{"fused", machine.merge.fused},
                        {"fixed_s", to_json(machine.merge.fixed_s)},
                        {"per_element_s", to_json(machine.merge.per_element_s)}};
+  if (machine.merge.in_tile_per_element_s) {
+    document["merge"]["in_tile_per_element_s"] = to_json(*machine.merge.in_tile_per_element_s);
+  }
   document["step_fixed_s"] = to_json(machine.step_fixed_s);
   document["links"] = links_to_json(machine.links);
   if (machine.core_sharing.cores > 0) {

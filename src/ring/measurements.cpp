@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ring/measurements.hpp"
 
+#include <algorithm>
 #include <memory>
 
 #include "memory/ledger.hpp"
@@ -15,33 +16,44 @@ namespace ringscale::ring {
 
 namespace {
 
-/// Samples of `compute` on equal benches in turn, none of which caches or translation buffers still hold.
+/// Samples of `compute` on `benches` equal ones in turn (0: so many that no cache holds them).
 template <class Bench, class Compute>
-std::vector<double> sample_in_turn(const TileSetting &setting, const Repetitions &repetitions, const Compute &compute) {
-  std::vector<std::unique_ptr<Bench>> benches;
-  benches.push_back(std::make_unique<Bench>(setting));
-  while (benches.size() < benches_in_turn(benches.front()->bytes())) {
-    benches.push_back(std::make_unique<Bench>(setting));
+std::vector<double> sample_in_turn(const TileSetting &setting, Repetitions repetitions, std::size_t benches,
+                                   const Compute &compute) {
+  std::vector<std::unique_ptr<Bench>> all;
+  all.push_back(std::make_unique<Bench>(setting));
+  const std::size_t wanted = benches > 0 ? benches : benches_in_turn(all.front()->bytes());
+  while (all.size() < wanted) {
+    all.push_back(std::make_unique<Bench>(setting));
   }
+  repetitions.warmup = std::max(repetitions.warmup, static_cast<int>(wanted));
   std::size_t turn = 0;
-  return sample_local(repetitions, [&] { compute(*benches[turn++ % benches.size()]); });
+  return sample_local(repetitions, [&] { compute(*all[turn++ % all.size()]); });
+}
+
+std::size_t bench_count(int tiles) {
+  if (tiles < 1) {
+    throw problem::InvalidInput("at least one tile takes a turn");
+  }
+  return static_cast<std::size_t>(tiles);
 }
 
 } // namespace
 
-std::vector<double> measure_tile(const TileSetting &setting, const Repetitions &repetitions) {
-  const TileBench bench(setting);
-  return sample_local(repetitions, [&] { bench.compute_in_slices([] {}); });
+std::vector<double> measure_tile(const TileSetting &setting, const Repetitions &repetitions, int tiles) {
+  return sample_in_turn<TileBench>(setting, repetitions, bench_count(tiles),
+                                   [](const TileBench &bench) { bench.compute_in_slices([] {}); });
 }
 
 std::vector<double> measure_merge(const TileSetting &setting, const Repetitions &repetitions) {
   TileSetting one_key = setting;
   one_key.key_tokens = 1;
-  return sample_in_turn<TileBench>(one_key, repetitions, [](const TileBench &bench) { bench.merge(); });
+  return sample_in_turn<TileBench>(one_key, repetitions, 0, [](const TileBench &bench) { bench.merge(); });
 }
 
-std::vector<double> measure_backward_tile(const TileSetting &setting, const Repetitions &repetitions) {
-  return sample_in_turn<BackwardTileBench>(setting, repetitions,
+std::vector<double> measure_backward_tile(const TileSetting &setting, const Repetitions &repetitions, int tiles) {
+  // Two for each: even a ring of one rank writes inputs before its pass, and finds little of them in the cache.
+  return sample_in_turn<BackwardTileBench>(setting, repetitions, 2 * bench_count(tiles),
                                            [](const BackwardTileBench &bench) { bench.compute(); });
 }
 

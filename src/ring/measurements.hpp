@@ -31,15 +31,17 @@ struct TileSetting {
 };
 
 /// Seconds of one tile on this rank, one sample a repetition (short tiles are looped and divided). Not collective:
-/// call it on every rank after a barrier to measure with the memory traffic of the neighbours.
-std::vector<double> measure_tile(const TileSetting &setting, const Repetitions &repetitions);
+/// call it on every rank after a barrier to measure with the memory traffic of the neighbours. `tiles` equal ones, each
+/// on buffers of its own, take turns.
+std::vector<double> measure_tile(const TileSetting &setting, const Repetitions &repetitions, int tiles = 1);
 
-/// Seconds of joining two partials of `setting.query_tokens` rows (merge_partials); key fields are ignored.
+/// Seconds of joining two partials of `setting.query_tokens` rows (merge_partials) that no cache holds; key fields are
+/// ignored.
 std::vector<double> measure_merge(const TileSetting &setting, const Repetitions &repetitions);
 
 /// Seconds of the backward pass of one tile on this rank: gradients of queries, keys and values added to those held, in
-/// the slices that a ring takes. kernel and merge_online are ignored. Not collective.
-std::vector<double> measure_backward_tile(const TileSetting &setting, const Repetitions &repetitions);
+/// the slices that a ring takes. kernel and merge_online are ignored. `tiles` as above. Not collective.
+std::vector<double> measure_backward_tile(const TileSetting &setting, const Repetitions &repetitions, int tiles = 1);
 
 /// Seconds of packing `setting.key_tokens` keys and values.
 std::vector<double> measure_pack(const TileSetting &setting, const Repetitions &repetitions);

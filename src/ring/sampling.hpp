@@ -17,8 +17,8 @@ inline void raise_to(double &maximum, double value) {
   }
 }
 
-/// How many equal working sets of `bytes` each to take in turn so that together they are cold_bytes (two at least, 32 at
-/// most): what a ring meets it last touched a whole pass ago, and between were all its other buffers.
+/// How many equal working sets of `bytes` each to take in turn so that together they are cold_bytes (two at least, 32
+/// at most), which the caches of a core do not hold.
 inline std::size_t benches_in_turn(std::int64_t bytes) {
   constexpr std::int64_t cold_bytes = std::int64_t{32} << 20;
   const std::int64_t wanted = (cold_bytes + bytes - 1) / std::max<std::int64_t>(bytes, 1);

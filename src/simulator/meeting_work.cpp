@@ -2,6 +2,7 @@
 #include "simulator/meeting_work.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace ringscale::simulator {
 
@@ -29,8 +30,15 @@ double pairs_of_spans(const TokenSpan &queries, const TokenSpan &keys, problem::
 MeetingWork::MeetingWork(const machine::Machine &machine, const schedule::RingProblem &problem,
                          const std::string &dtype, double tile_speedup)
     : attention_(problem.attention), backward_pass_(problem.pass == schedule::Pass::backward), forward_(machine, dtype),
-      backward_(backward_tiles(machine, dtype)), merge_(machine.merge), tile_speedup_(tile_speedup),
-      tiles_hold_merges_(machine.merge.fused && !backward_pass_ && !machine.tiles.samples.empty()) {}
+      backward_(backward_tiles(machine, dtype)),
+      reuse_(backward_pass_ && backward_ ? machine.tiles.backward_reuse : machine.tiles.reuse), merge_(machine.merge),
+      tile_speedup_(tile_speedup),
+      tiles_hold_merges_(machine.merge.fused && !backward_pass_ && !machine.tiles.samples.empty()) {
+  const double blocks = problem.ring_size == 1                               ? 1.0
+                        : problem.schedule == schedule::Schedule::all_gather ? static_cast<double>(problem.ring_size)
+                                                                             : 2.0;
+  (problem.moving == schedule::Moving::query ? query_blocks_ : key_blocks_) = blocks;
+}
 
 double MeetingWork::tile_s(const machine::TileWork &tile) {
   const machine::TileTime &time = backward_pass_ && backward_ ? *backward_ : forward_;
@@ -44,6 +52,27 @@ double MeetingWork::measured_merge_s(double rows) const {
   const double elements = rows * static_cast<double>(attention_.batch * attention_.query_heads) *
                           static_cast<double>(attention_.head_dim + 1);
   return merge_.fixed_s.value + merge_.per_element_s.value * elements;
+}
+
+/// What a tile that writes its result does not take of what a tile that merges takes.
+double MeetingWork::written_saving_s(double rows) const {
+  if (!merge_.in_tile_per_element_s) {
+    return measured_merge_s(rows);
+  }
+  return merge_.in_tile_per_element_s->value * rows *
+         static_cast<double>(attention_.batch * attention_.query_heads * (attention_.head_dim + 1));
+}
+
+/// Bytes that the rank touches in a pass over those of one tile: queries and outputs, keys and values, and backward the
+/// gradients of all but the output.
+double MeetingWork::data_ratio(const TokenSpan &query, const TokenSpan &key, const TokenSet &queries,
+                               const TokenSet &keys) const {
+  const double query_tensors = (backward_pass_ ? 3.0 : 2.0) * static_cast<double>(attention_.query_heads);
+  const double key_tensors = (backward_pass_ ? 4.0 : 2.0) * static_cast<double>(attention_.kv_heads);
+  const double tile = query_tensors * static_cast<double>(query.count) + key_tensors * static_cast<double>(key.count);
+  const double rank = query_tensors * query_blocks_ * static_cast<double>(queries.count()) +
+                      key_tensors * key_blocks_ * static_cast<double>(keys.count());
+  return rank / tile;
 }
 
 double MeetingWork::merge_s(double rows) const {
@@ -61,12 +90,16 @@ WorkSeconds MeetingWork::dense(const TokenSet &queries, const TokenSet &keys, bo
       if (!(pairs > 0.0)) {
         continue;
       }
+      const double tokens = std::sqrt(static_cast<double>(query.count) * static_cast<double>(key.count));
+      const bool whole = pairs >= static_cast<double>(query.count) * static_cast<double>(key.count);
       const double whole_s = tile_s({attention_.batch, attention_.query_heads, attention_.kv_heads, attention_.head_dim,
-                                     query.count, key.count, pairs});
+                                     query.count, key.count, pairs}) *
+                             reuse_.factor(tokens, whole ? problem::Mask::none : problem::Mask::causal,
+                                           data_ratio(query, key, queries, keys));
       const bool written = replaces && key_span == 0 && tiles_hold_merges_;
       // A merge is a small part of a tile; where the line through the merges says otherwise it is not believed.
       work.tile_s +=
-          whole_s - (written ? std::min(measured_merge_s(static_cast<double>(query.count)), 0.5 * whole_s) : 0.0);
+          whole_s - (written ? std::min(written_saving_s(static_cast<double>(query.count)), 0.5 * whole_s) : 0.0);
       // The first block met replaces what was there; every later one is merged.
       rows_merged += replaces && key_span == 0 ? 0.0 : static_cast<double>(query.count);
     }

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "machine/machine.hpp"
+#include "machine/tile_reuse.hpp"
 #include "machine/tile_time.hpp"
 #include "schedule/ring_schedule.hpp"
 
@@ -47,11 +48,17 @@ private:
   double tile_s(const machine::TileWork &tile);
   double merge_s(double rows) const;
   double measured_merge_s(double rows) const;
+  double written_saving_s(double rows) const;
+  double data_ratio(const problem::TokenSpan &query, const problem::TokenSpan &key, const problem::TokenSet &queries,
+                    const problem::TokenSet &keys) const;
 
   problem::AttentionProblem attention_;
   bool backward_pass_ = false;
   machine::TileTime forward_;
   std::optional<machine::TileTime> backward_;
+  machine::TileReuse reuse_;
+  double query_blocks_ = 1.0; ///< blocks of queries that a rank touches in a pass: its own, and those that arrive
+  double key_blocks_ = 1.0;
   machine::MergeCost merge_;
   double tile_speedup_ = 1.0;
   bool tiles_hold_merges_ = false;
