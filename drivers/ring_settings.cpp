@@ -76,6 +76,12 @@ std::vector<RingSetting> calibration_rings(int ranks, std::int64_t head_dim, con
         rings.push_back({ring(ring_size, chunk, head_dim, Mask::causal, Placement::contiguous)});
       }
       rings.push_back({ring(ring_size, chunk, head_dim, Mask::causal, Placement::zigzag)});
+      if (chunk <= 1024) { // longer ones take most of the time and say the same
+        rings.push_back({with(ring(ring_size, chunk, head_dim, Mask::none, Placement::contiguous), Schedule::ring,
+                              Pass::backward)});
+        rings.push_back(
+            {with(ring(ring_size, chunk, head_dim, Mask::causal, Placement::zigzag), Schedule::ring, Pass::backward)});
+      }
     }
   }
   return rings;
@@ -95,6 +101,10 @@ std::vector<RingSetting> validation_rings(int ranks, std::int64_t head_dim, cons
       const RingProblem causal = ring(ring_size, chunk, head_dim, Mask::causal, Placement::contiguous);
       rings.push_back({unmasked, !(fitted_size && fitted_chunk)});
       rings.push_back({causal, !(fitted_size && fitted_chunk)});
+      if (fitted_size && place % 2 == 0) { // the other chunks' backward rings are held out
+        rings.push_back({with(unmasked, Schedule::ring, Pass::backward)});
+        rings.push_back({with(causal, Schedule::ring, Pass::backward)});
+      }
       const RingProblem zigzag = ring(ring_size, chunk, head_dim, Mask::causal, Placement::zigzag);
       if (ring_size > 1) {
         rings.push_back({zigzag, true});

@@ -111,6 +111,7 @@ void check_tiles(const TileTable &table, const Checker &check) {
   check_samples(table.backward_samples, "tiles.backward_samples", check);
   check_reuse(table.reuse, "tiles.reuse", check);
   check_reuse(table.backward_reuse, "tiles.backward_reuse", check);
+  check.positive(table.backward_ring_factor, "tiles.backward_ring_factor");
 }
 
 void check_roofline(const Roofline &roofline, const Checker &check) {

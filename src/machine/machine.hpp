@@ -49,6 +49,8 @@ struct TileTable {
   std::vector<TileSample> backward_samples; ///< of the backward pass, the same kind of grid; empty: not measured
   std::vector<ReuseSample> reuse;           ///< of the first head_dim; empty: not measured, and times are as alone
   std::vector<ReuseSample> backward_reuse;
+  /// What backward tiles of a ring take over those measured alone, fitted on whole backward rings.
+  Number backward_ring_factor{1.0, "analytic", "no backward rings were measured"};
 };
 
 /// Arithmetic of one element type on a device that cannot be calibrated here.
@@ -185,6 +187,7 @@ struct HoldOut {
   std::int64_t head_dim = 0;
   std::string mask;
   std::string placement;
+  std::string pass = "forward";
   bool shares_cores = false; ///< more ranks than cores
   double measured_s = 0.0;
   std::vector<double> samples_s;

@@ -68,6 +68,7 @@ Json tiles_to_json(const machine::TileTable &table) {
       {"query_heads", table.query_heads}, {"kv_heads", table.kv_heads}, {"samples", samples_to_json(table.samples)}};
   if (!table.backward_samples.empty()) {
     object["backward_samples"] = samples_to_json(table.backward_samples);
+    object["backward_ring_factor"] = to_json(table.backward_ring_factor);
   }
   if (!table.reuse.empty()) {
     object["reuse"] = reuse_to_json(table.reuse);
@@ -117,6 +118,9 @@ machine::TileTable read_tiles(const ObjectReader &object) {
   table.samples = read_samples(object, "samples");
   if (object.has("backward_samples")) {
     table.backward_samples = read_samples(object, "backward_samples");
+  }
+  if (object.has("backward_ring_factor")) {
+    table.backward_ring_factor = read_number(object, "backward_ring_factor");
   }
   table.reuse = read_reuse(object, "reuse");
   table.backward_reuse = read_reuse(object, "backward_reuse");
@@ -287,6 +291,7 @@ Json hold_out_to_json(const Machine &machine) {
                       {"head_dim", point.head_dim},
                       {"mask", point.mask},
                       {"placement", point.placement},
+                      {"pass", point.pass},
                       {"shares_cores", point.shares_cores},
                       {"measured_s", point.measured_s},
                       {"samples_s", point.samples_s},
@@ -310,6 +315,7 @@ void read_hold_out(const ObjectReader &object, Machine &machine) {
     point.head_dim = entry.integer("head_dim", 1, 1024);
     point.mask = entry.text("mask");
     point.placement = entry.text("placement");
+    point.pass = entry.has("pass") ? entry.text("pass") : "forward";
     point.shares_cores = entry.boolean("shares_cores");
     point.measured_s = entry.number("measured_s", 0.0);
     point.samples_s = entry.numbers("samples_s");

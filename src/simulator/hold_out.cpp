@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "simulator/engines.hpp"
 #include "statistics/summary.hpp"
@@ -43,17 +44,26 @@ std::vector<Term> shared_core_terms(Machine &machine) {
   return terms;
 }
 
-/// A measured ring with everything of its prediction that the free terms do not touch.
+std::vector<Term> backward_terms(Machine &machine) {
+  return {{&machine.tiles.backward_ring_factor.value, 0.5, 2.0, 0.05}};
+}
+
+bool is_backward(const MeasuredRing &ring) { return ring.options.problem.pass == schedule::Pass::backward; }
+
+/// A measured ring, with everything of a forward prediction that the free terms do not touch.
 struct PreparedRing {
   const MeasuredRing *ring;
   double measured_s;
-  RingCosts costs;
+  std::optional<RingCosts> costs;
 
   double predict(const Machine &machine) {
-    costs.set_free_terms(machine);
+    if (!costs) {
+      return simulate(machine, ring->options).time_s;
+    }
+    costs->set_free_terms(machine);
     constexpr int bits = 40;
-    const TickScale scale = TickScale::of(costs, ring->options, bits);
-    const Finish finish = run_plain(costs, ring->options, scale);
+    const TickScale scale = TickScale::of(*costs, ring->options, bits);
+    const Finish finish = run_plain(*costs, ring->options, scale);
     return static_cast<double>(*std::max_element(finish.ticks.begin(), finish.ticks.end())) * scale.tick_s;
   }
 };
@@ -61,7 +71,10 @@ struct PreparedRing {
 std::vector<PreparedRing> prepare(const Machine &machine, const std::vector<MeasuredRing> &rings) {
   std::vector<PreparedRing> prepared;
   for (const MeasuredRing &ring : rings) {
-    prepared.push_back({&ring, ring.measured_s(), RingCosts(machine, ring.options)});
+    prepared.push_back({&ring, ring.measured_s(), std::nullopt});
+    if (!is_backward(ring)) {
+      prepared.back().costs.emplace(machine, ring.options);
+    }
   }
   return prepared;
 }
@@ -106,27 +119,46 @@ void search(Machine &machine, const std::vector<PreparedRing *> &rings, std::vec
   }
 }
 
-enum class Kind { own_cores, shared_cores };
+enum class Kind { own_cores, shared_cores, backward, backward_shared_cores };
+
+Kind kind_of(const Machine &machine, const MeasuredRing &ring) {
+  const bool shared = shares_cores(machine, ring.options);
+  return is_backward(ring) ? (shared ? Kind::backward_shared_cores : Kind::backward)
+                           : (shared ? Kind::shared_cores : Kind::own_cores);
+}
+
+std::vector<Term> terms_of(Machine &machine, Kind kind) {
+  switch (kind) {
+  case Kind::own_cores:
+    return own_core_terms(machine);
+  case Kind::shared_cores:
+    return shared_core_terms(machine);
+  case Kind::backward:
+    return backward_terms(machine);
+  case Kind::backward_shared_cores:
+    return {}; // predicted from the terms of the others
+  }
+  return {};
+}
 
 /// Fits one kind of terms on those of `rings` that are of this kind and not in `left_out`'s setting.
 template <class Keep> void fit_kind(Machine &machine, std::vector<PreparedRing> &rings, Kind kind, const Keep &keep) {
   std::vector<PreparedRing *> chosen;
   for (PreparedRing &ring : rings) {
-    const bool shared = shares_cores(machine, ring.ring->options);
-    if (shared == (kind == Kind::shared_cores) && keep(*ring.ring)) {
+    if (kind_of(machine, *ring.ring) == kind && keep(*ring.ring)) {
       chosen.push_back(&ring);
     }
   }
-  search(machine, chosen, kind == Kind::shared_cores ? shared_core_terms(machine) : own_core_terms(machine));
+  search(machine, chosen, terms_of(machine, kind));
 }
 
 bool same_setting(const MeasuredRing &left, const MeasuredRing &right) {
   const schedule::RingProblem &a = left.options.problem;
   const schedule::RingProblem &b = right.options.problem;
-  return a.ring_size == b.ring_size && a.placement == b.placement && a.attention.tokens == b.attention.tokens &&
-         a.attention.mask == b.attention.mask && a.attention.query_heads == b.attention.query_heads &&
-         a.attention.kv_heads == b.attention.kv_heads && a.attention.head_dim == b.attention.head_dim &&
-         a.attention.batch == b.attention.batch;
+  return a.ring_size == b.ring_size && a.placement == b.placement && a.pass == b.pass &&
+         a.attention.tokens == b.attention.tokens && a.attention.mask == b.attention.mask &&
+         a.attention.query_heads == b.attention.query_heads && a.attention.kv_heads == b.attention.kv_heads &&
+         a.attention.head_dim == b.attention.head_dim && a.attention.batch == b.attention.batch;
 }
 
 machine::HoldOut describe(const Machine &machine, const PreparedRing &prepared, double predicted_s) {
@@ -139,6 +171,7 @@ machine::HoldOut describe(const Machine &machine, const PreparedRing &prepared, 
   point.head_dim = problem.attention.head_dim;
   point.mask = problem::name(problem.attention.mask);
   point.placement = schedule::name(problem.placement);
+  point.pass = schedule::name(problem.pass);
   point.shares_cores = shares_cores(machine, prepared.ring->options);
   point.measured_s = prepared.measured_s;
   point.samples_s = prepared.ring->samples_s;
@@ -151,6 +184,11 @@ void fit_all(Machine &machine, std::vector<PreparedRing> &rings) {
   const auto all = [](const MeasuredRing &) { return true; };
   fit_kind(machine, rings, Kind::own_cores, all);
   fit_kind(machine, rings, Kind::shared_cores, all);
+  if (std::any_of(rings.begin(), rings.end(), [](const PreparedRing &ring) { return is_backward(*ring.ring); })) {
+    machine.tiles.backward_ring_factor.kind = "measured";
+    machine.tiles.backward_ring_factor.source = machine.core_sharing.neighbour_factor.source;
+    fit_kind(machine, rings, Kind::backward, all);
+  }
 }
 
 } // namespace
@@ -168,15 +206,17 @@ void cross_validate(Machine &machine, const std::vector<MeasuredRing> &rings) {
   std::vector<double> errors;
   for (PreparedRing &left_out : prepared) {
     const auto keep = [&](const MeasuredRing &ring) { return !same_setting(ring, *left_out.ring); };
-    // A ring that shares cores takes no part in the other kind's fit, which can stay; and the other way round.
-    const bool shared = shares_cores(machine, left_out.ring->options);
-    Machine without = shared ? machine : start;
-    if (shared) {
+    // A ring takes no part in the fits of other kinds than its own, which can stay.
+    const Kind kind = kind_of(machine, *left_out.ring);
+    Machine without = kind == Kind::own_cores ? start : machine;
+    if (kind == Kind::shared_cores) {
       without.core_sharing.extra_step_s = start.core_sharing.extra_step_s;
       without.core_sharing.idle_share = start.core_sharing.idle_share;
       without.core_sharing.crowding = start.core_sharing.crowding;
+    } else if (kind == Kind::backward) {
+      without.tiles.backward_ring_factor = start.tiles.backward_ring_factor;
     }
-    fit_kind(without, prepared, shared ? Kind::shared_cores : Kind::own_cores, keep);
+    fit_kind(without, prepared, kind, keep);
     machine.hold_out.push_back(describe(machine, left_out, left_out.predict(without)));
     errors.push_back(std::abs(machine.hold_out.back().relative_error));
   }

@@ -18,10 +18,10 @@ struct MeasuredRing {
   double measured_s() const { return statistics::typical(samples_s, typical); }
 };
 
-/// Fits the terms that no single measurement shows (step_fixed_s, hidden fraction, core sharing) on whole rings, from
-/// the machine's own values on: a pattern search on the sum of |log(predicted / measured)| (rounded off near 0), first
-/// over rings whose ranks have cores of their own, then over those that share. Rings of a kind that are not there leave
-/// their terms as they are.
+/// Fits the terms that no single measurement shows (step_fixed_s, hidden fraction, core sharing, the factor of backward
+/// tiles) on whole rings, from the machine's own values on: a pattern search on the sum of |log(predicted / measured)|
+/// (rounded off near 0), first over forward rings whose ranks have cores of their own, then over those that share, then
+/// over backward rings. Rings of a kind that are not there leave their terms as they are.
 void fit_free_terms(machine::Machine &machine, const std::vector<MeasuredRing> &rings);
 
 /// Fits on all rings, then sets the machine's hold_out: every ring predicted by a fit in which it took no part. Rings

@@ -32,7 +32,7 @@ MeetingWork::MeetingWork(const machine::Machine &machine, const schedule::RingPr
     : attention_(problem.attention), backward_pass_(problem.pass == schedule::Pass::backward), forward_(machine, dtype),
       backward_(backward_tiles(machine, dtype)),
       reuse_(backward_pass_ && backward_ ? machine.tiles.backward_reuse : machine.tiles.reuse), merge_(machine.merge),
-      tile_speedup_(tile_speedup),
+      backward_ring_factor_(machine.tiles.backward_ring_factor.value), tile_speedup_(tile_speedup),
       tiles_hold_merges_(machine.merge.fused && !backward_pass_ && !machine.tiles.samples.empty()) {
   const double blocks = problem.ring_size == 1                               ? 1.0
                         : problem.schedule == schedule::Schedule::all_gather ? static_cast<double>(problem.ring_size)
@@ -45,7 +45,8 @@ double MeetingWork::tile_s(const machine::TileWork &tile) {
   if (extrapolation_.empty()) {
     extrapolation_ = time.extrapolation(tile);
   }
-  return (backward_pass_ && !backward_ ? backward_work_ratio * time(tile) : time(tile)) / tile_speedup_;
+  const double ratio = !backward_pass_ ? 1.0 : backward_ ? backward_ring_factor_ : backward_work_ratio;
+  return ratio * time(tile) / tile_speedup_;
 }
 
 double MeetingWork::measured_merge_s(double rows) const {

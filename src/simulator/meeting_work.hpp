@@ -60,6 +60,7 @@ private:
   double query_blocks_ = 1.0; ///< blocks of queries that a rank touches in a pass: its own, and those that arrive
   double key_blocks_ = 1.0;
   machine::MergeCost merge_;
+  double backward_ring_factor_ = 1.0;
   double tile_speedup_ = 1.0;
   bool tiles_hold_merges_ = false;
   std::string extrapolation_;
