@@ -60,6 +60,22 @@ TEST(Assemble, BackwardTilesAreMediansThatGrowWithSizeToo) {
   EXPECT_THROW(assemble(raw), problem::InvalidInput);
 }
 
+TEST(Assemble, TilesAloneAndInTurnAreMediansOfTheirSamples) {
+  RawCalibration raw = raw_calibration();
+  raw.tiles.reuse = {{256, problem::Mask::none, 0.0, 0.0, {3e-3, 1e-3, 2e-3}, {4e-3, 9e-3, 3e-3}}};
+  raw.tiles.backward_reuse = {{256, problem::Mask::none, 0.0, 0.0, {5e-3}, {6e-3}}};
+  raw.merges_in_tiles = {{1e4, {2e-6, 3e-6}}, {1e5, {4e-5, -1e-6, 5e-5}}}; // 2e-10 .. 5e-10 and one disturbed
+  const Machine machine = assemble(raw);
+  EXPECT_EQ(machine.tiles.reuse[0].alone_s, 2e-3);
+  EXPECT_EQ(machine.tiles.reuse[0].in_turn_s, 4e-3);
+  EXPECT_EQ(machine.tiles.backward_reuse[0].in_turn_s, 6e-3);
+  ASSERT_TRUE(machine.merge.in_tile_per_element_s.has_value());
+  EXPECT_DOUBLE_EQ(machine.merge.in_tile_per_element_s->value, 3e-10);
+  EXPECT_FALSE(assemble(raw_calibration()).merge.in_tile_per_element_s.has_value());
+  raw.tiles.reuse[0].in_turn_samples_s.clear();
+  EXPECT_THROW(assemble(raw), problem::InvalidInput);
+}
+
 TEST(Assemble, ARankAloneGetsALinkThatSaysSo) {
   RawCalibration raw = raw_calibration();
   raw.messages.clear();

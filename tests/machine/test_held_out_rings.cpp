@@ -174,6 +174,8 @@ TEST(MeetingWork, TheFirstBlockIsWrittenAndNotMerged) {
   machine.merge.fused = true;
   machine.merge.per_element_s.value = 1.0; // a line through merges that cannot be: at most half of the tile is believed
   EXPECT_NEAR(simulate(machine, options).time_s, 2.5 * tile_s, 1e-9 * tile_s);
+  machine.merge.in_tile_per_element_s = {1e-10, "measured", "a test"}; // measured within tiles: no line is needed
+  EXPECT_NEAR(simulate(machine, options).time_s, 3 * tile_s - 1e-10 * 1024 * 8 * 65, 1e-9 * tile_s);
 }
 
 TEST(HeldOutRings, ARingWithoutSamplesIsRefused) {

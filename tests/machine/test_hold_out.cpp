@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "simulator/hold_out.hpp"
@@ -92,6 +93,57 @@ TEST(HoldOut, PredictsRingsThatTookNoPartInTheFit) {
     EXPECT_EQ(machine.hold_out[index].samples_s, rings[index].samples_s);
     EXPECT_EQ(machine.hold_out[index].shares_cores, rings[index].options.ranks_on_node > 4);
   }
+}
+
+/// Backward rings of that machine, whose backward tiles take `factor` times as long in a ring.
+std::vector<MeasuredRing> backward_rings(machine::Machine truth, double factor) {
+  truth.tiles.backward_samples = truth.tiles.samples;
+  truth.tiles.backward_ring_factor.value = factor;
+  std::vector<MeasuredRing> rings = rings_of(truth, 0.0);
+  for (MeasuredRing &ring : rings) {
+    ring.options.problem.pass = schedule::Pass::backward;
+    ring.samples_s = {simulate(truth, ring.options).time_s};
+  }
+  return rings;
+}
+
+TEST(HoldOut, FindsWhatBackwardTilesTakeInARingFromBackwardRingsAlone) {
+  machine::Machine machine = start_machine();
+  machine.tiles.backward_samples = machine.tiles.samples;
+  auto rings = rings_of(true_machine(), 0.0);
+  machine::Machine forward_only = machine;
+  cross_validate(forward_only, rings);
+  EXPECT_EQ(forward_only.tiles.backward_ring_factor.value, 1.0);
+  EXPECT_EQ(forward_only.tiles.backward_ring_factor.kind, "analytic");
+  const auto backward = backward_rings(true_machine(), 1.12);
+  rings.insert(rings.end(), backward.begin(), backward.end());
+  cross_validate(machine, rings);
+  EXPECT_NEAR(machine.tiles.backward_ring_factor.value, 1.12, 0.01);
+  EXPECT_EQ(machine.tiles.backward_ring_factor.kind, "measured");
+  // Forward terms are as if there were no backward rings.
+  EXPECT_EQ(machine.core_sharing.neighbour_factor.value, forward_only.core_sharing.neighbour_factor.value);
+  EXPECT_EQ(machine.hold_out.front().pass, "forward");
+  EXPECT_EQ(machine.hold_out.back().pass, "backward");
+  for (std::size_t index = 0; index < rings.size(); ++index) {
+    EXPECT_EQ(machine.hold_out[index].relative_error,
+              machine.hold_out[index].predicted_s / rings[index].samples_s[0] - 1.0);
+    if (!machine.hold_out[index].shares_cores) {
+      EXPECT_NEAR(machine.hold_out[index].relative_error, 0.0, 0.03) << index;
+    }
+  }
+}
+
+TEST(HoldOut, ADisturbedBackwardRingTakesNoPartInItsOwnPrediction) {
+  machine::Machine machine = start_machine();
+  machine.tiles.backward_samples = machine.tiles.samples;
+  auto rings = backward_rings(start_machine(), 1.0);
+  rings.erase(std::remove_if(rings.begin(), rings.end(),
+                             [](const MeasuredRing &ring) { return ring.options.problem.ring_size > 1; }),
+              rings.end());
+  rings.resize(2);
+  rings[1].samples_s = {1.5 * rings[1].samples_s[0]};
+  cross_validate(machine, rings);
+  EXPECT_NEAR(machine.hold_out[1].relative_error, 1.0 / 1.5 - 1.0, 0.01) << "a fit that had seen it would lie between";
 }
 
 TEST(HoldOut, ShowsTheNoiseOfTheRings) {

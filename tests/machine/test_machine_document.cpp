@@ -54,6 +54,12 @@ machine::Machine machine_with_optional_fields() {
   link.rendezvous = machine::Rendezvous{8192, some};
   link.receive_buffer_bytes = 65536;
   link.message_times = {{64.0, 1e-6}, {65536.0, 2e-5}};
+  machine.tiles.backward_samples = machine.tiles.samples;
+  machine.tiles.backward_ring_factor = some;
+  machine.tiles.reuse = {{256, problem::Mask::none, 1e-3, 1.1e-3, {1e-3}, {1.1e-3}}};
+  machine.tiles.backward_reuse = {{256, problem::Mask::causal, 2e-3, 2.1e-3, {2e-3}, {2.1e-3}}};
+  machine.merge.in_tile_per_element_s = some;
+  machine.hold_out.front().pass = "backward";
   machine.failures = machine::Failures{some, some, some, some, some};
   return machine;
 }
