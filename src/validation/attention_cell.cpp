@@ -179,7 +179,11 @@ bool read_shape(const Table &table, const Column &column, const RowFacts &facts,
                             : heads && group  ? whole(*heads / *group)
                                               : cell.attention.query_heads;
   const double tensor = facts.number({"tensor_parallel", "tp"}).value_or(1.0);
-  if (tensor > 1.0 && cell.attention.query_heads > 0) {
+  if (tensor > 1.0 && cell.attention.query_heads == 0) {
+    reason = "the row and the setup give no heads for tensor parallelism to divide";
+    return false;
+  }
+  if (tensor > 1.0) {
     cell.attention.query_heads = std::max<std::int64_t>(1, whole(*heads / tensor));
     cell.attention.kv_heads = std::max<std::int64_t>(1, whole(static_cast<double>(cell.attention.kv_heads) / tensor));
   }
@@ -262,9 +266,9 @@ std::optional<AttentionCell> read_attention_cell(const Table &table, std::size_t
   cell->scale = about.unit.scale;
   cell->published = table.number(row, column).value_or(0.0) * cell->scale;
   // FLOP/s are kept per device, tokens/s of all devices.
-  const auto devices = static_cast<double>(cell->devices);
+  const auto devices = static_cast<double>(cell->devices * cell->tensor_degree);
   const auto per_device = says_per_device(about);
-  cell->is_rate_unstated = !per_device && cell->devices > 1 && cell->quantity == Quantity::flop_rate;
+  cell->is_rate_unstated = !per_device && devices > 1.0 && cell->quantity == Quantity::flop_rate;
   const double share = cell->quantity == Quantity::flop_rate && !per_device.value_or(true)    ? 1.0 / devices
                        : cell->quantity == Quantity::token_rate && per_device.value_or(false) ? devices
                                                                                               : 1.0;

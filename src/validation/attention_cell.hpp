@@ -24,7 +24,8 @@ struct AttentionCell {
   std::int64_t element_bytes = 2;
   bool forward = true;
   bool backward = false;
-  std::int64_t devices = 1;
+  std::int64_t devices = 1;       ///< that divide the sequence; the heads are those of one tensor-parallel rank
+  std::int64_t tensor_degree = 1; ///< devices of the row over `devices`
   std::int64_t ring_degree = 1;
   std::int64_t ulysses_degree = 1;
   RingKind kind = RingKind::contiguous;

@@ -136,6 +136,42 @@ TEST(ForeignTable, FlopRatesAreOfOneDeviceUnlessTheyAreBeyondItsPeak) {
   }
 }
 
+/// 32 devices at 300 TFLOP/s each, 4 of them dividing the heads: printed in four ways it is one time.
+TEST(ForeignTable, RatesOfTensorParallelDevicesAreOfAllOfThem) {
+  const double flop = 4.0 * 65536.0 * 65536.0 * 32.0 * 128.0;
+  const double seconds = flop / (32.0 * 200e12);
+  const Json columns = Json::array({column_of("total_tflops", "TFLOP/s"), column_of("tflops_per_gpu", "TFLOP/s"),
+                                    column_of("tokens_of_one", "tokens/s/GPU"), column_of("time", "s")});
+  const Answer answer = of_one(setup_of({{"gpus", 32}, {"tp", 4}, {"cp", 8}, {"causal", false}}), columns,
+                               {{"total_tflops", 6400},
+                                {"tflops_per_gpu", 200},
+                                {"tokens_of_one", 65536.0 / seconds / 32.0},
+                                {"time", seconds}});
+  const double predicted_s = *answer.at(0, "time").value;
+  EXPECT_NEAR(*answer.at(0, "total_tflops").value, flop / predicted_s / 1e12, 1e-6 * flop / predicted_s / 1e12);
+  EXPECT_NEAR(*answer.at(0, "tflops_per_gpu").value * 32.0, *answer.at(0, "total_tflops").value, 1e-3);
+  EXPECT_NEAR(*answer.at(0, "tokens_of_one").value, 65536.0 / predicted_s / 32.0, 1e-6 * 65536.0 / predicted_s);
+  for (const char *column : {"total_tflops", "tflops_per_gpu", "tokens_of_one", "time"}) {
+    EXPECT_EQ(answer.at(0, column).doubt, "") << column;
+  }
+  const Answer no_heads = of_one(setup_of({{"gpus", 32}, {"tp", 4}, {"heads", nullptr}}),
+                                 Json::array({column_of("ring_ms", "ms")}), {{"ring_ms", 12}});
+  EXPECT_THAT(no_heads.at(0, "ring_ms").reason, HasSubstr("no heads"));
+}
+
+TEST(ForeignTable, AHopBesideAnAllToAllMovesTheHeadsOfOneDevice) {
+  const auto hop_us = [](int ring, int all_to_all) {
+    return *of_one(setup_of({{"gpus", ring * all_to_all}, {"ring_degree", ring}, {"ulysses_degree", all_to_all}}),
+                   Json::array({column_of("hop", "us")}), {{"hop", 500}})
+                .at(0, "hop")
+                .value;
+  };
+  // Both move 65536 / 4 x 32 / 2 tokens x heads on the node's links; latency 2 us.
+  EXPECT_NEAR(hop_us(4, 2) - 2.0, (hop_us(4, 1) - 2.0) / 2.0, 1e-6);
+  const Answer backward = of_one(setup_of({}), Json::array({column_of("bwd_comm", "us")}), {{"bwd_comm", 500}});
+  EXPECT_THAT(backward.at(0, "bwd_comm").reason, HasSubstr("backward pass"));
+}
+
 TEST(ForeignTable, AFigureBeyondThePeakIsDoubted) {
   const Answer doubted = of_one(setup_of({}), ring_ms, {{"ring_ms", 2.0}});
   EXPECT_THAT(doubted.at(0, "ring_ms").doubt, AllOf(HasSubstr("beyond its peak of 312"), HasSubstr("TFLOP/s")));
