@@ -35,7 +35,10 @@ Unit unit_in_view_of_name(Unit unit, const std::string &unit_text, const std::ve
     return Unit{1e9, "parameter", false};
   }
   constexpr double giga = 1e9;
-  if (unit.dimension == "FLOP" && unit.scale >= giga && unit_text.find("FLOPs") != std::string::npos &&
+  const std::vector<std::string> unit_words = words_of(unit_text);
+  const bool is_plural = std::any_of(unit_words.begin(), unit_words.end(),
+                                     [](const std::string &word) { return word.ends_with("flops"); });
+  if (unit.dimension == "FLOP" && unit.scale >= giga && is_plural &&
       (unit.per_device || has({"throughput", "tflops", "pflops", "gflops", "speed", "rate", "performance"}))) {
     unit.dimension = "FLOP/s";
   }
@@ -170,7 +173,7 @@ void read_formulas(const ObjectReader &form, Table &table) {
 /// A table is somebody else's data: what is not understood of it costs the figures that rest on it, and is said.
 void note_what_is_not_used(const ObjectReader &form, Table &table) {
   for (const Column &column : table.columns) {
-    if (column.unit.dimension == unknown_unit) {
+    if (column.unit.dimension == unknown_unit && column.unit_text != "-") {
       table.remarks.push_back(form.where("columns") + ": unit '" + column.unit_text + "' of " + column.name +
                               " is not known; such as -, x, %, 1/s, ms, tokens, 1e3 tokens, GiB, 1e12 FLOP/s per GPU, "
                               "bytes per layer; its figures are not predicted");

@@ -95,9 +95,9 @@ void settle_column(Table &table, std::size_t index, bool has_tokens) {
   if (column.unit.dimension != "text" || column.is_formula || !values) {
     return;
   }
-  const NameParts parts = parse_name(column.name);
-  const bool is_length = is_sequence_name(column) && !has_tokens && parts.scale == 0.0;
-  const bool is_count = is_length || parts.dimension == "token" || names_of_setting(column.name).size() > 1;
+  const auto named = unit_of_name(column.name);
+  const bool is_length = is_sequence_name(column) && !has_tokens && !named;
+  const bool is_count = is_length || (named && named->dimension == "token") || names_of_setting(column.name).size() > 1;
   if (has_text && !is_count) {
     return; // texts that happen to be numbers are labels
   }
@@ -112,10 +112,11 @@ void settle_column(Table &table, std::size_t index, bool has_tokens) {
       }
     }
   }
-  if (parts.scale > 0.0 && !has_text) {
-    column.unit = Unit{parts.scale, parts.dimension, false};
-    table.remarks.push_back(table.where + ": " + column.name +
-                            " has unit '-' and numbers; the unit of its name is taken");
+  if (named && !has_text) {
+    column.unit = *named;
+    table.remarks.push_back(
+        table.where + ": " + column.name + " has unit '-' and numbers; the unit of its name is " +
+        (named->dimension == unknown_unit ? "not known, and its figures are not predicted" : "taken"));
   } else if (is_length) {
     column.unit = Unit{1.0, "token", false};
   } else if (is_ratio_name(column)) {

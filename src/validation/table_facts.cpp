@@ -231,10 +231,9 @@ bool is_result(const Column &column) {
   if (dimension.ends_with("/s")) {
     return true; // a rate of whatever is counted: samples/s, events/s
   }
-  static const std::array<std::string_view, 14> results{"1/s",        "s",       "FLOP/s", "token/s",    "FLOP",
-                                                        "x",          "%",       "byte",   "byte/layer", "byte/s",
-                                                        "FLOP/token", "s/token", "W",      "byte/token"};
-  return std::find(results.begin(), results.end(), dimension) != results.end();
+  // Also divided by anything ("s/token", "byte/layer"), and device hours.
+  static constexpr std::array<std::string_view, 7> results{"s", "FLOP", "x", "%", "byte", "W", "device*s"};
+  return std::find(results.begin(), results.end(), dimension.substr(0, dimension.find('/'))) != results.end();
 }
 
 } // namespace ringscale::validation
