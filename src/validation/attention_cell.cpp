@@ -161,7 +161,8 @@ bool read_shape(const Table &table, const Column &column, const RowFacts &facts,
   // Benchmarks of kernels on one device keep the tokens of all sequences at 16384 and heads x head_dim at 2048 where
   // they do not say (Dao 2023, section 4.1; Shah et al. 2024, section 4.1).
   const bool kernel = cell.devices == 1 && !cell.one_device && !heads;
-  const double all_tokens = facts.number({"total_tokens"}).value_or(kernel ? 16384.0 : *tokens);
+  const double all_tokens =
+      facts.number({"total_tokens"}).value_or(facts.tokens_of_a_batch().value_or(kernel ? 16384.0 : *tokens));
   const auto batch = facts.number({"batch_size", "batch", "bs", "micro_batch"});
   cell.attention.batch = std::max<std::int64_t>(
       1, whole(batch.value_or(facts.setting("sequence", {}).value_or(std::floor(all_tokens / *tokens)))));

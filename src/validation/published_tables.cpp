@@ -119,7 +119,11 @@ Value read_value(const Json &value, Column &column, bool first, const std::strin
     column.is_formula = true;
     return value.get<std::string>();
   }
-  const bool is_text = value.is_string() && !column.is_formula && column.unit.dimension != unknown_unit;
+  if (value.is_string() && !column.is_formula && column.unit.dimension == unknown_unit) {
+    require_plain_text(value.get<std::string>(), where);
+    return value.get<std::string>();
+  }
+  const bool is_text = value.is_string() && !column.is_formula;
   if (const auto text = is_text ? read_cell_text(value.get<std::string>(), column.unit) : std::nullopt) {
     require_plain_text(value.get<std::string>(), where);
     printed = value.get<std::string>();
@@ -131,6 +135,30 @@ Value read_value(const Json &value, Column &column, bool first, const std::strin
                        "'");
   }
   return value.get<double>();
+}
+
+/// A column of an unknown unit that holds texts alone is one of labels; beside numbers they are printed in their place.
+void settle_texts_of_unknown_units(std::vector<Row> &rows, std::vector<Column> &columns) {
+  for (std::size_t index = 0; index < columns.size(); ++index) {
+    if (columns[index].unit.dimension != unknown_unit || columns[index].is_formula) {
+      continue;
+    }
+    const bool has_numbers = std::any_of(
+        rows.begin(), rows.end(), [&](const Row &row) { return std::holds_alternative<double>(row.values[index]); });
+    const bool has_texts = std::any_of(rows.begin(), rows.end(), [&](const Row &row) {
+      return std::holds_alternative<std::string>(row.values[index]);
+    });
+    if (!has_numbers && has_texts) {
+      columns[index].unit = Unit{1.0, "text", false};
+      continue;
+    }
+    for (Row &row : rows) {
+      if (const auto *text = std::get_if<std::string>(&row.values[index])) {
+        row.printed[index] = *text;
+        row.values[index] = Value();
+      }
+    }
+  }
 }
 
 std::vector<Row> read_rows(const ObjectReader &form, std::vector<Column> &columns) {
@@ -157,6 +185,7 @@ std::vector<Row> read_rows(const ObjectReader &form, std::vector<Column> &column
   if (rows.empty()) {
     form.refuse("rows", "is empty");
   }
+  settle_texts_of_unknown_units(rows, columns);
   return rows;
 }
 

@@ -6,6 +6,7 @@
 #include <cctype>
 #include <charconv>
 #include <cmath>
+#include <cstdio>
 
 #include "validation/device_words.hpp"
 #include "validation/unit.hpp"
@@ -88,6 +89,34 @@ std::optional<std::vector<std::optional<double>>> counts_of(const Table &table, 
 
 std::string plain(double value) { return report::Json(value).dump(); }
 
+/// 128 and not 128.0, as people print it.
+std::string short_number(double value) {
+  std::array<char, 40> text{};
+  std::snprintf(text.data(), text.size(), "%.15g", value);
+  return text.data();
+}
+
+/// A length whose unit is "K" or "M" alone: 1024 and 2^20 where every number is as count_in_text takes for such, else
+/// 1e3 and 1e6.
+void settle_length_in_letters(Table &table, std::size_t index) {
+  Column &column = table.columns[index];
+  const bool is_letter = column.unit_text == "K" || column.unit_text == "k" || column.unit_text == "M";
+  if (column.unit.dimension != unknown_unit || !is_letter || !is_sequence_name(column)) {
+    return;
+  }
+  const double decimal = column.unit_text == "M" ? 1e6 : 1e3;
+  const double binary = column.unit_text == "M" ? 1048576.0 : 1024.0;
+  bool is_binary = true;
+  for (std::size_t row = 0; row < table.rows.size(); ++row) {
+    const auto number = table.number(row, index);
+    const auto count = number ? count_in_text(short_number(*number) + column.unit_text) : std::nullopt;
+    is_binary = is_binary && (!number || (count && *count == *number * binary));
+  }
+  column.unit = Unit{is_binary ? binary : decimal, "token", false};
+  table.remarks.push_back(table.where + ": unit '" + column.unit_text + "' of " + column.name + " is read as " +
+                          short_number(column.unit.scale) + " tokens");
+}
+
 void settle_column(Table &table, std::size_t index, bool has_tokens) {
   Column &column = table.columns[index];
   bool has_text = false;
@@ -131,6 +160,7 @@ void settle_column(Table &table, std::size_t index, bool has_tokens) {
 
 void settle_setup(Table &table) {
   static constexpr std::string_view devices = " gpus devices world_size num_gpus ranks ";
+  std::optional<double> batch_tokens;
   for (auto &[key, value] : table.setup.items()) {
     if (!value.is_string()) {
       continue;
@@ -138,11 +168,22 @@ void settle_setup(Table &table) {
     const std::string text = value.get<std::string>();
     const bool is_count = names_of_setting(key).size() > 1 || parse_name(key).dimension == "token";
     const auto count = is_count ? count_in_text(text) : std::nullopt;
+    if (count && has_word(words_of(key), "batch") && text.find("tok") != std::string::npos &&
+        !has_word(words_of(key), "tokens")) {
+      batch_tokens = count;
+      table.remarks.push_back(table.where + ".setup." + key + " '" + text + "' is read as a batch of " + plain(*count) +
+                              " tokens");
+      value = nullptr;
+      continue;
+    }
     const auto of_devices = is_setting_among(key, devices) ? devices_in_words(words_of(text)) : std::nullopt;
     if (const auto number = count ? count : of_devices) {
       table.remarks.push_back(table.where + ".setup." + key + " '" + text + "' is read as " + plain(*number));
       value = *number;
     }
+  }
+  if (batch_tokens && !table.setup.contains("global_batch_tokens")) {
+    table.setup["global_batch_tokens"] = *batch_tokens;
   }
 }
 
@@ -248,6 +289,9 @@ std::optional<double> count_in_text(std::string_view text) {
 
 void settle_settings(Table &table) {
   settle_setup(table);
+  for (std::size_t index = 0; index < table.columns.size(); ++index) {
+    settle_length_in_letters(table, index);
+  }
   const bool has_tokens = std::any_of(table.columns.begin(), table.columns.end(),
                                       [](const Column &column) { return column.unit.dimension == "token"; });
   for (std::size_t index = 0; index < table.columns.size(); ++index) {

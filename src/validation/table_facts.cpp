@@ -25,6 +25,11 @@ std::vector<std::string_view> all_names(std::initializer_list<std::string_view> 
   return all;
 }
 
+/// A batch that is counted in tokens, where `name` asks for one of sequences.
+bool is_batch_in_tokens(const Column &column, std::string_view name) {
+  return column.unit.dimension == "token" && !has_word(words_of(name), "tokens") && has_word(column.words, "batch");
+}
+
 /// A column of one device's tokens or sequences, where `name` asks for those of all: "tokens per GPU" as
 /// sequence_tokens.
 bool is_share_of(const Column &column, std::string_view name) {
@@ -43,7 +48,10 @@ std::optional<double> RowFacts::number(std::initializer_list<std::string_view> n
       const Column &candidate = table_.columns[column];
       const bool alike = !asked.stem.empty() && candidate.parts.stem == asked.stem &&
                          candidate.parts.dimension == asked.dimension && !is_result(candidate);
-      if ((candidate.name == name || alike) && !is_share_of(candidate, name)) {
+      // What a number of an unknown unit means is not known.
+      const bool is_known = candidate.unit.dimension != unknown_unit;
+      if ((candidate.name == name || alike) && is_known && !is_share_of(candidate, name) &&
+          !is_batch_in_tokens(candidate, name)) {
         if (const auto value = table_.number(row_, column)) {
           return *value * candidate.unit.scale;
         }
@@ -95,6 +103,22 @@ std::optional<double> RowFacts::tokens_of_a_device() const {
   for (std::size_t column = 0; column < table_.columns.size(); ++column) {
     const Column &candidate = table_.columns[column];
     if (candidate.unit.dimension == "token" && candidate.unit.per_device && !is_result(candidate)) {
+      if (const auto value = table_.number(row_, column)) {
+        return *value * candidate.unit.scale;
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<double> RowFacts::tokens_of_a_batch() const {
+  if (const auto named = number({"global_batch_tokens", "batch_tokens", "tokens_per_batch"})) {
+    return named;
+  }
+  for (std::size_t column = 0; column < table_.columns.size(); ++column) {
+    const Column &candidate = table_.columns[column];
+    if (candidate.unit.dimension == "token" && has_word(candidate.words, "batch") && !is_result(candidate) &&
+        !candidate.unit.per_device) {
       if (const auto value = table_.number(row_, column)) {
         return *value * candidate.unit.scale;
       }

@@ -102,7 +102,7 @@ bool read_layout(const Table &table, std::size_t row, const Column &about, const
   step.data = facts.number({"data_parallel", "dp"}).value_or(devices ? std::max(1.0, *devices / without_data) : 1.0);
   step.interleaved = facts.number({"interleaved_stages", "virtual_stages"}).value_or(1.0);
   auto batch = facts.number({"global_batch", "batch_size", "batch"});
-  const auto batch_tokens = facts.number({"global_batch_tokens", "batch_tokens", "tokens_per_batch"});
+  const auto batch_tokens = facts.tokens_of_a_batch();
   if (!batch && batch_tokens && step.tokens > 0.0) {
     batch = std::max(1.0, std::round(*batch_tokens / step.tokens));
   }

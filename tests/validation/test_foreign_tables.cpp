@@ -172,6 +172,38 @@ TEST(ForeignTable, AHopBesideAnAllToAllMovesTheHeadsOfOneDevice) {
   EXPECT_THAT(backward.at(0, "bwd_comm").reason, HasSubstr("backward pass"));
 }
 
+TEST(ForeignTable, LettersAreUnitsOfLengthsAndUnknownUnitsAreNoSettings) {
+  const auto read_as = [](const char *unit, const Json &length) {
+    const Answer answer = of_one(setup_of({{"sequence_tokens", nullptr}}),
+                                 Json::array({column_of("seq_len", unit), column_of("ring_ms", "ms")}),
+                                 {{"seq_len", length}, {"ring_ms", 60}});
+    const Prediction &prediction = answer.at(0, "ring_ms");
+    return prediction.read_as + prediction.reason;
+  };
+  EXPECT_THAT(read_as("K", 128), HasSubstr("131072 tokens in all"));
+  EXPECT_THAT(read_as("k", 100), HasSubstr("100000 tokens in all"));
+  EXPECT_THAT(read_as("furlongs", 128), HasSubstr("no tokens")) << "and not 128";
+  const Answer labels =
+      of_one(setup_of({}), Json::array({column_of("method", "name"), column_of("note", ""), column_of("time", "ms")}),
+             {{"method", "striped"}, {"note", "x"}, {"time", 60}});
+  EXPECT_THAT(labels.at(0, "time").read_as, HasSubstr("striped ring of 8")) << "texts alone are labels";
+}
+
+TEST(ForeignTable, ABatchInTokensIsNotOneOfSequences) {
+  const Json setup{{"gpu", "A100"}, {"gpus", 64}, {"tp", 2}, {"model", "7B"}, {"sequence_tokens", 4096}};
+  const auto read_as = [&](const Json &changes, const Json &columns, const Json &row) {
+    Json changed = setup;
+    changed.update(changes);
+    return of_one(changed, columns, row).at(0, "mfu").read_as;
+  };
+  const Json mfu = Json::array({column_of("mfu", "%")});
+  EXPECT_THAT(read_as({{"global_batch", 1024}}, mfu, {{"mfu", 45}}), HasSubstr("batch 1024")) << "the control";
+  EXPECT_THAT(read_as({{"global_batch", "4M tokens"}}, mfu, {{"mfu", 45}}), HasSubstr("batch 1024"));
+  EXPECT_THAT(read_as(Json::object(), Json::array({column_of("global_batch", "M tokens"), column_of("mfu", "%")}),
+                      {{"global_batch", 4.194304}, {"mfu", 45}}),
+              HasSubstr("batch 1024"));
+}
+
 TEST(ForeignTable, AFigureBeyondThePeakIsDoubted) {
   const Answer doubted = of_one(setup_of({}), ring_ms, {{"ring_ms", 2.0}});
   EXPECT_THAT(doubted.at(0, "ring_ms").doubt, AllOf(HasSubstr("beyond its peak of 312"), HasSubstr("TFLOP/s")));

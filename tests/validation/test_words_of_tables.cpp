@@ -31,6 +31,16 @@ TEST(CellText, OfANumberIsTheNumberInTheUnitOfItsColumn) {
   EXPECT_DOUBLE_EQ(*number_in("3.2 s", "ms"), 3200.0);
   EXPECT_DOUBLE_EQ(*number_in("128K", "1e3 tokens"), 131.072);
   EXPECT_DOUBLE_EQ(*number_in("2e-3", "s"), 2e-3);
+  EXPECT_DOUBLE_EQ(*number_in("210K", "tokens/s"), 210e3);
+  EXPECT_DOUBLE_EQ(*number_in("2.1M", "K tokens/s"), 2.1e3);
+  EXPECT_DOUBLE_EQ(*number_in("7B", "parameters"), 7e9);
+  EXPECT_DOUBLE_EQ(*number_in("2T", "tokens"), 2e12);
+  EXPECT_DOUBLE_EQ(*number_in("60.2 ± 0.4", "ms"), 60.2);
+  EXPECT_DOUBLE_EQ(*number_in("60.2 +/- 0.4 s", "ms"), 60200.0);
+  EXPECT_DOUBLE_EQ(*number_in("60.2 (1.2x)", "ms"), 60.2);
+  EXPECT_DOUBLE_EQ(*number_in("60.2\u00a0ms", "ms"), 60.2);
+  EXPECT_DOUBLE_EQ(*number_in("**60.2**", "ms"), 60.2);
+  EXPECT_DOUBLE_EQ(*number_in("60.2^a", "ms"), 60.2);
 }
 
 TEST(CellText, OfNoNumberIsAMarkOrAMistake) {
@@ -41,11 +51,12 @@ TEST(CellText, OfNoNumberIsAMarkOrAMistake) {
   for (const char *text : {"> 3 h", ">80", "≥ 2", "timeout", "up to 5"}) {
     EXPECT_EQ(read_cell_text(text, ms)->kind, CellText::Kind::bound) << text;
   }
-  for (const char *text : {"-", "—", "n/a", "N/A*", "failed"}) {
+  for (const char *text : {"-", "—", "n/a", "N/A*", "failed", "DNF", "×"}) {
     EXPECT_EQ(read_cell_text(text, ms)->kind, CellText::Kind::absent) << text;
   }
   // The control: what may hide a factor is no number.
-  for (const char *text : {"fast", "1.5 2.5", "1.2.3", "12 GB", "3 tokens", "1,23", "5K", "12a4"}) {
+  for (const char *text : {"fast", "1.5 2.5", "1.2.3", "12 GB", "3 tokens", "1,23", "5K", "12a4", "60 ± x", "58-62",
+                           "60 (50)", "60 (0.4)", "7B"}) {
     EXPECT_FALSE(read_cell_text(text, ms)) << text;
   }
 }
