@@ -176,7 +176,7 @@ void settle_setup(Table &table) {
       value = nullptr;
       continue;
     }
-    const auto of_devices = is_setting_among(key, devices) ? devices_in_words(words_of(text)) : std::nullopt;
+    const auto of_devices = is_setting_among(key, devices) ? devices_in_text(text).devices : std::nullopt;
     if (const auto number = count ? count : of_devices) {
       table.remarks.push_back(table.where + ".setup." + key + " '" + text + "' is read as " + plain(*number));
       value = *number;

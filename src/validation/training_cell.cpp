@@ -98,6 +98,10 @@ bool read_layout(const Table &table, std::size_t row, const Column &about, const
   const double all_to_all = facts.number({"ulysses_degree", "all_to_all_degree", "ulysses_size"}).value_or(1.0);
   step.context = facts.number({"context_parallel", "cp", "sp"}).value_or(ring * all_to_all);
   const auto devices = devices_of(table, row, static_cast<std::size_t>(&about - table.columns.data()));
+  if (!devices && devices_of_row(table, row).is_unclear) {
+    reason = std::string(unclear_devices);
+    return false;
+  }
   const double without_data = step.tensor * step.pipeline * step.context;
   step.data = facts.number({"data_parallel", "dp"}).value_or(devices ? std::max(1.0, *devices / without_data) : 1.0);
   step.interleaved = facts.number({"interleaved_stages", "virtual_stages"}).value_or(1.0);

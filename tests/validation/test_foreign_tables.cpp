@@ -96,6 +96,24 @@ TEST(ForeignTable, DevicesAreFoundInWordsNamesAndNodes) {
   EXPECT_THAT(none.at(0, "ring_ms").reason, HasSubstr("no number of devices")) << "a ring is not one device";
 }
 
+TEST(ForeignTable, AnUnclearNumberOfDevicesIsNotGuessed) {
+  const auto said = [](const Json &changes, const char *column = "time") {
+    Json all{{"gpus", nullptr}, {"gpu", nullptr}};
+    all.update(changes);
+    const Answer answer = of_one(setup_of(all), Json::array({column_of(column, "ms")}), {{column, 60}});
+    return answer.at(0, column).read_as + answer.at(0, column).reason;
+  };
+  EXPECT_THAT(said({{"hardware", "8x H100 SXM"}}), HasSubstr("8 x h100_ndr"));
+  EXPECT_THAT(said({{"hardware", "H100"}, {"nodes", 4}, {"gpus_per_node", 8}}), HasSubstr("32 x h100_ndr"));
+  EXPECT_THAT(said({{"hardware", "8x H100 per node"}, {"nodes", 4}}), HasSubstr("32 x h100_ndr"));
+  EXPECT_THAT(said({{"hardware", "8x H100"}, {"nodes", 1}}), HasSubstr("8 x h100_ndr"));
+  EXPECT_THAT(said({{"hardware", "8x H100"}, {"nodes", 4}}), HasSubstr("not clear")) << "8 or 32";
+  EXPECT_THAT(said({{"hardware", "H100"}, {"nodes", 4}}), HasSubstr("not clear")) << "not one";
+  EXPECT_THAT(said({{"hardware", "2 nodes (8 H100)"}}), HasSubstr("not clear"));
+  EXPECT_THAT(said({{"hardware", "H100"}}), HasSubstr("not said and assumed: one device"));
+  EXPECT_THAT(said({{"hardware", "H100"}}, "ring_time"), HasSubstr("no number of devices"));
+}
+
 TEST(ForeignTable, TensorParallelDevicesDivideHeadsAndNotTokens) {
   const Answer answer = of_one(setup_of({{"gpus", 32}, {"tp", 4}, {"cp", 8}}), ring_ms, {{"ring_ms", 12}});
   EXPECT_THAT(answer.at(0, "ring_ms").read_as, AllOf(HasSubstr("ring of 8"), HasSubstr("8/8 heads")));

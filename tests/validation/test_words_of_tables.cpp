@@ -86,17 +86,55 @@ TEST(SettingNames, ATextStatesASettingOnce) {
   EXPECT_FALSE(setting_in_text("sent in s 64", "sequence_tokens")) << "a symbol needs its =";
 }
 
-TEST(DeviceWords, SayHowManyDevices) {
-  const auto devices = [](const std::string &text) { return devices_in_words(words_of(text)).value_or(0.0); };
+TEST(DeviceCounts, AreReadFromWords) {
+  const auto devices = [](const std::string &text) { return devices_in_text(text).devices.value_or(0.0); };
   EXPECT_EQ(devices("8x A100"), 8.0);
   EXPECT_EQ(devices("16 x A100-80GB-SXM"), 16.0);
   EXPECT_EQ(devices("32 H100s"), 32.0);
   EXPECT_EQ(devices("8xH100"), 8.0);
   EXPECT_EQ(devices("A100 x8"), 8.0);
+  EXPECT_EQ(devices("H100 SXM x 8"), 8.0);
+  EXPECT_EQ(devices("H100×8"), 8.0);
+  EXPECT_EQ(devices("8 × H100 80GB HBM3"), 8.0);
+  EXPECT_EQ(devices("4 x 80GB A100"), 4.0);
+  EXPECT_EQ(devices("16 Nvidia Tesla V100"), 16.0);
+  EXPECT_EQ(devices("1,024 H100"), 1024.0);
+  EXPECT_EQ(devices("two A100s"), 2.0);
   EXPECT_EQ(devices("64 GPUs"), 64.0);
   EXPECT_EQ(devices("TPUv4-1024"), 1024.0);
-  EXPECT_EQ(devices("8 GPUs per node"), 0.0);
-  EXPECT_EQ(devices("A100 80GB"), 0.0);
+  EXPECT_EQ(devices("TPU v4-64"), 64.0);
+  EXPECT_EQ(devices("an 8-GPU A100 node"), 8.0);
+  for (const char *text : {"A100 80GB", "A100 80 GB", "DGX A100", "TPU v5e 16 GB", "H100", "2023"}) {
+    const DeviceCount count = devices_in_text(text);
+    EXPECT_FALSE(count.devices || count.of_a_node || count.is_unclear) << text;
+  }
+}
+
+TEST(DeviceCounts, OfNodesMultiply) {
+  const auto devices = [](const std::string &text) { return devices_in_text(text).devices.value_or(0.0); };
+  EXPECT_EQ(devices("4 nodes of 8x A100"), 32.0);
+  EXPECT_EQ(devices("4 nodes x 8 H100"), 32.0);
+  EXPECT_EQ(devices("8 A100 x 4 nodes"), 32.0);
+  EXPECT_EQ(devices("4x8 A100"), 32.0);
+  EXPECT_EQ(devices("32 nodes, 8 H100 each"), 256.0);
+  EXPECT_EQ(devices("four nodes with 8 GPUs per node"), 32.0);
+  EXPECT_EQ(devices("four 8-GPU nodes"), 32.0);
+  EXPECT_EQ(devices("16 A100 on 2 nodes"), 16.0);
+  EXPECT_EQ(devices("4 nodes (32 GPUs)"), 32.0);
+  EXPECT_EQ(devices("4 nodes of 8 A100 (32 GPUs)"), 32.0);
+  EXPECT_EQ(devices("1 node, 8 GPUs"), 8.0);
+  EXPECT_EQ(devices_in_text("8 GPUs per node").of_a_node, 8.0);
+  EXPECT_EQ(devices_in_text("8 GPUs/node").of_a_node, 8.0);
+  EXPECT_EQ(devices_in_text("8-GPU nodes").of_a_node, 8.0);
+  EXPECT_EQ(devices_in_text("2 DGX H100 nodes").nodes, 2.0);
+  EXPECT_EQ(devices_in_text("2 A100 nodes").nodes, 2.0);
+  for (const char *text :
+       {"2 nodes (8 GPUs)", "8 and 16 GPUs", "8-16 GPUs", "8 A100, 2 nodes", "4 nodes of 8 A100 (16 GPUs)"}) {
+    EXPECT_TRUE(devices_in_text(text).is_unclear) << text;
+  }
+}
+
+TEST(DeviceWords, OfNamesSayHowManyDevices) {
   EXPECT_EQ(devices_in_name(words_of("time_8_gpus_ms")), 8.0);
   EXPECT_EQ(devices_in_name(words_of("ring_16gpu")), 16.0);
   EXPECT_FALSE(devices_in_name(words_of("tflops_per_gpu")));
