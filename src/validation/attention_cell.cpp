@@ -71,18 +71,6 @@ void read_passes(const Column &column, const RowFacts &facts, AttentionCell &cel
   cell.backward = pass == "bwd" || pass == "fwd_bwd";
 }
 
-/// "causal", "causal mask"; not "non-causal", "no causal mask", "without causal masking".
-bool says_causal(const std::vector<std::string> &words) {
-  for (std::size_t index = 0; index < words.size(); ++index) {
-    const std::string before = index > 0 ? words[index - 1] : "";
-    if (words[index] == "causal" && before != "non" && before != "no" && before != "not" && before != "without" &&
-        before != "o") { // w/o
-      return true;
-    }
-  }
-  return false;
-}
-
 bool read_causal(const Table &table, const Column &column, const RowFacts &facts) {
   if (has_word(column.words, "causal") || has_word(column.words, "noncausal")) {
     return says_causal(column.words);
@@ -211,6 +199,17 @@ std::string variant_of(const Column &column) {
 }
 
 } // namespace
+
+bool says_causal(const std::vector<std::string> &words) {
+  for (std::size_t index = 0; index < words.size(); ++index) {
+    const std::string before = index > 0 ? words[index - 1] : "";
+    if (words[index] == "causal" && before != "non" && before != "no" && before != "not" && before != "without" &&
+        before != "o") { // w/o
+      return true;
+    }
+  }
+  return false;
+}
 
 std::optional<AttentionCell> read_attention_setting(const Table &table, std::size_t row, std::size_t column,
                                                     std::string &reason) {

@@ -139,6 +139,12 @@ std::optional<double> billions_in(std::string_view text) {
     while (begin > 0 && (is_digit(text[begin - 1]) || text[begin - 1] == '.')) {
       --begin;
     }
+    // "8x7B" and "A2.7B" are experts and what of them is active.
+    const bool is_of_experts = begin > 1 && ((text[begin - 1] == 'x' && is_digit(text[begin - 2])) ||
+                                             (text[begin - 1] == 'A' && text[begin - 2] == '-'));
+    if (is_of_experts) {
+      continue;
+    }
     double value = 0.0;
     const auto [stop, error] = std::from_chars(text.data() + begin, text.data() + end, value);
     if (error == std::errc{} && stop == text.data() + end && value > 0.0) {

@@ -301,6 +301,43 @@ TEST(ForeignTable, InferenceAndWholeRunsAreNoTrainingSteps) {
   EXPECT_THAT(answer.at(0, "step").read_as, HasSubstr("32 layers of 4096")) << "the control: a size in a name";
 }
 
+TEST(ForeignTable, LayoutsOfTrainingAreReadOrRefusedAndNotBent) {
+  const auto said = [](const Json &changes) {
+    Json setup{
+        {"model", "7B"}, {"hardware", "64x A100 80GB"}, {"sequence_tokens", 4096}, {"global_batch", 512}, {"tp", 2}};
+    setup.update(changes);
+    const Answer answer = of_one(setup, Json::array({column_of("step", "s")}), {{"step", 10}});
+    return answer.at(0, "step").read_as + answer.at(0, "step").reason;
+  };
+  EXPECT_THAT(said(Json::object()), AllOf(HasSubstr("data 32"), HasSubstr("no mask"), HasSubstr("nothing recomputed")));
+  EXPECT_THAT(said({{"recompute", true}}), AllOf(HasSubstr("all recomputed"), Not(HasSubstr("nothing recomputed"))));
+  EXPECT_THAT(said({{"activation_checkpointing", "yes"}}), HasSubstr("all recomputed"));
+  EXPECT_THAT(said({{"gradient_checkpointing", "selective"}}), HasSubstr("attention recomputed"));
+  EXPECT_THAT(said({{"recompute", "block-wise"}}), HasSubstr("known words: none, selective, full"));
+  EXPECT_THAT(said({{"mask", "causal"}}), HasSubstr(", causal"));
+  EXPECT_THAT(said({{"attention", "non-causal"}}), HasSubstr("no mask"));
+  EXPECT_THAT(said({{"gpus", 64}, {"tp", 8}, {"pp", 4}, {"dp", 4}}), HasSubstr("are not all devices"));
+  EXPECT_THAT(said({{"gpus", 60}, {"tp", 8}}), HasSubstr("are not all devices"));
+  EXPECT_THAT(said({{"hardware", "8 nodes of 8x A100 80GB"}}), HasSubstr("64 x a100"));
+  EXPECT_THAT(said({{"hardware", "A100 80GB"}}), HasSubstr("no data parallelism"));
+  EXPECT_THAT(said({{"global_batch", 4}}), AllOf(HasSubstr("context 8"), HasSubstr("beyond the batch share")));
+  EXPECT_THAT(said({{"model", "Mixtral 8x7B"}}), Not(HasSubstr("layers of")));
+  EXPECT_THAT(said({{"model", "some MoE 7B"}}), HasSubstr("mixture of experts"));
+}
+
+TEST(ForeignTable, FlopRatesOfTrainingBeyondThePeakAreOfAllDevices) {
+  const Json setup{{"model", "7B"}, {"gpu", "A100"}, {"gpus", 64}, {"sequence_tokens", 4096}, {"global_batch", 512}};
+  const Json columns = Json::array({column_of("tflops_per_gpu", "TFLOP/s"), column_of("speed", "TFLOPS")});
+  const Answer answer = of_one(setup, columns, {{"tflops_per_gpu", 150}, {"speed", 9600}});
+  EXPECT_NEAR(*answer.at(0, "speed").value, 64.0 * *answer.at(0, "tflops_per_gpu").value, 1e-6);
+  EXPECT_EQ(answer.at(0, "speed").doubt, "");
+  // The same of tokens, which are one run printed twice.
+  const Json tokens =
+      Json::array({column_of("tokens_of_one", "tokens/s/GPU"), column_of("tokens_of_all", "K tokens/s")});
+  const Answer twice = of_one(setup, tokens, {{"tokens_of_one", 3000}, {"tokens_of_all", 192}});
+  EXPECT_NEAR(*twice.at(0, "tokens_of_all").value * 1e3, 64.0 * *twice.at(0, "tokens_of_one").value, 1e-6);
+}
+
 TEST(ForeignTable, DevicesThatShareASequenceHoldMoreOfIt) {
   const Json columns =
       Json::array({column_of("method", "-"), column_of("max_context_8_gpus", "K tokens"),

@@ -159,6 +159,8 @@ TEST(ModelSize, IsReadFromNames) {
   EXPECT_EQ(billions_in("7B-MHA"), 7.0);
   EXPECT_FALSE(billions_in("A100-80GB"));
   EXPECT_FALSE(billions_in("64bit"));
+  EXPECT_FALSE(billions_in("Mixtral 8x7B"));
+  EXPECT_FALSE(billions_in("MoE-A2.7B"));
 }
 
 TEST(WorkLimits, EachIsOneLineThatNamesThePlaceAndTheLimit) {
