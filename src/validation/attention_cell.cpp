@@ -71,22 +71,32 @@ void read_passes(const Column &column, const RowFacts &facts, AttentionCell &cel
   cell.backward = pass == "bwd" || pass == "fwd_bwd";
 }
 
-bool read_causal(const Table &table, const Column &column, const RowFacts &facts) {
+/// Whether words name a causal mask: "causal mask", not "non-causal" or "without causal masking".
+bool says_causal(const std::vector<std::string> &words) {
+  for (std::size_t index = 0; index < words.size(); ++index) {
+    const std::string before = index > 0 ? words[index - 1] : "";
+    if (words[index] == "causal" && before != "non" && before != "no" && before != "not" && before != "without" &&
+        before != "o") { // w/o
+      return true;
+    }
+  }
+  return false;
+}
+
+bool read_causal(const Table &table, const Column &column, const RowFacts &facts, std::string &assumed) {
   if (has_word(column.words, "causal") || has_word(column.words, "noncausal")) {
     return says_causal(column.words);
   }
-  if (const auto value = facts.truth("causal")) {
-    return *value;
+  if (const auto stated = stated_mask(facts)) {
+    return *stated == problem::Mask::causal;
   }
-  const std::vector<std::string> words = words_of(facts.text({"mask", "causal", "attention"}));
-  if (!words.empty()) {
-    return says_causal(words) || words == std::vector<std::string>{"yes"};
+  for (const std::vector<std::string> &words : {facts.label_words(), words_of(table.title)}) {
+    if (has_word(words, "causal") || has_word(words, "noncausal")) {
+      return says_causal(words);
+    }
   }
-  const std::vector<std::string> labels = facts.label_words();
-  if (has_word(labels, "causal") || has_word(labels, "noncausal")) {
-    return says_causal(labels);
-  }
-  return says_causal(words_of(table.title));
+  assumed += ", no mask";
+  return false;
 }
 
 /// Whether every byte count of the cell fits 62 bits, as problem::validate asks; one device is not simulated.
@@ -176,7 +186,7 @@ bool read_shape(const Table &table, const Column &column, const RowFacts &facts,
     cell.attention.query_heads = std::max<std::int64_t>(1, whole(*heads / tensor));
     cell.attention.kv_heads = std::max<std::int64_t>(1, whole(static_cast<double>(cell.attention.kv_heads) / tensor));
   }
-  cell.attention.mask = read_causal(table, column, facts) ? problem::Mask::causal : problem::Mask::none;
+  cell.attention.mask = read_causal(table, column, facts, cell.assumed) ? problem::Mask::causal : problem::Mask::none;
   const auto named_bytes = bytes_of_words(column.words);
   cell.element_bytes =
       whole(named_bytes ? *named_bytes
@@ -200,15 +210,22 @@ std::string variant_of(const Column &column) {
 
 } // namespace
 
-bool says_causal(const std::vector<std::string> &words) {
-  for (std::size_t index = 0; index < words.size(); ++index) {
-    const std::string before = index > 0 ? words[index - 1] : "";
-    if (words[index] == "causal" && before != "non" && before != "no" && before != "not" && before != "without" &&
-        before != "o") { // w/o
-      return true;
-    }
+std::optional<problem::Mask> stated_mask(const RowFacts &facts) {
+  const auto mask = [](bool causal) { return causal ? problem::Mask::causal : problem::Mask::none; };
+  if (const auto value = facts.truth("causal")) {
+    return mask(*value);
   }
-  return false;
+  const std::vector<std::string> yes_or_no = words_of(facts.text({"causal"}));
+  if (!yes_or_no.empty()) {
+    return mask(says_causal(yes_or_no) || has_word(yes_or_no, "yes") || has_word(yes_or_no, "true"));
+  }
+  const std::vector<std::string> words = words_of(facts.text({"mask"}));
+  if (!words.empty()) {
+    return mask(says_causal(words));
+  }
+  const std::vector<std::string> attention = words_of(facts.text({"attention"}));
+  const bool is_said = has_word(attention, "causal") || has_word(attention, "noncausal");
+  return is_said ? std::optional(mask(says_causal(attention))) : std::nullopt;
 }
 
 std::optional<AttentionCell> read_attention_setting(const Table &table, std::size_t row, std::size_t column,
@@ -249,6 +266,11 @@ std::optional<AttentionCell> read_attention_cell(const Table &table, std::size_t
       reason = "an ideal and no run, and the table gives no formula for it";
       return std::nullopt;
     }
+  }
+  constexpr double an_hour_s = 3600.0;
+  if (dimension == "s" && about.unit.scale >= an_hour_s) {
+    reason = "it is the time of a whole run, of which the number of calls is not known";
+    return std::nullopt;
   }
   for (const char *word : {"comm", "communication", "hop", "transfer", "overhead", "exposed"}) {
     if (has_word(about.words, word)) {

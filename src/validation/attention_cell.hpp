@@ -8,6 +8,7 @@
 
 #include "problem/attention_problem.hpp"
 #include "validation/published_tables.hpp"
+#include "validation/table_facts.hpp"
 
 namespace ringscale::validation {
 
@@ -47,8 +48,8 @@ std::optional<AttentionCell> read_attention_cell(const Table &table, std::size_t
 std::optional<AttentionCell> read_attention_setting(const Table &table, std::size_t row, std::size_t column,
                                                     std::string &reason);
 
-/// Whether words name a causal mask: "causal mask", not "non-causal" or "without causal masking".
-bool says_causal(const std::vector<std::string> &words);
+/// The mask that row or setup state under `causal`, `mask` or, in words, `attention`.
+std::optional<problem::Mask> stated_mask(const RowFacts &facts);
 
 /// The kind of ring that words name, the first one; nothing when none does.
 std::optional<RingKind> ring_kind_in(const std::vector<std::string> &words);

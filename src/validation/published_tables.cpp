@@ -13,8 +13,8 @@
 #include "validation/cell_text.hpp"
 #include "validation/closed_forms.hpp"
 #include "validation/formula.hpp"
-#include "validation/setting_names.hpp"
 #include "validation/setting_rules.hpp"
+#include "validation/settled_units.hpp"
 #include "validation/work_limits.hpp"
 
 namespace ringscale::validation {

@@ -2,14 +2,9 @@
 #include "validation/setting_names.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cctype>
 #include <charconv>
 #include <cmath>
-#include <cstdio>
-
-#include "validation/device_words.hpp"
-#include "validation/unit.hpp"
 
 namespace ringscale::validation {
 
@@ -51,140 +46,6 @@ const Names &symbols_of(std::string_view name) {
   static const Names none;
   const auto found = std::find_if(list.begin(), list.end(), [&](const auto &entry) { return entry.first == name; });
   return found == list.end() ? none : found->second;
-}
-
-bool is_sequence_name(const Column &column) {
-  const bool is_name = has_word(column.words, "label") || has_word(column.words, "name");
-  return !is_name &&
-         (has_word(column.words, "seq") || has_word(column.words, "seqlen") || has_word(column.words, "sequence") ||
-          has_word(column.words, "context") || has_word(column.words, "tokens") || has_word(column.words, "length"));
-}
-
-bool is_ratio_name(const Column &column) {
-  return has_word(column.words, "mfu") || has_word(column.words, "efficiency") ||
-         has_word(column.words, "utilisation") || has_word(column.words, "utilization");
-}
-
-/// All values that are not null as numbers, printed counts among them; nothing when one is neither.
-std::optional<std::vector<std::optional<double>>> counts_of(const Table &table, std::size_t column, bool &has_text) {
-  std::vector<std::optional<double>> values;
-  bool any = false;
-  for (std::size_t row = 0; row < table.rows.size(); ++row) {
-    const Value &value = table.rows[row].values[column];
-    if (std::holds_alternative<std::monostate>(value)) {
-      values.emplace_back();
-      continue;
-    }
-    const auto text = table.text(row, column);
-    const auto number = text ? count_in_text(*text) : table.number(row, column);
-    if (!number) {
-      return std::nullopt;
-    }
-    has_text = has_text || text;
-    any = true;
-    values.push_back(number);
-  }
-  return any ? std::optional(values) : std::nullopt;
-}
-
-std::string plain(double value) { return report::Json(value).dump(); }
-
-/// 128 and not 128.0, as people print it.
-std::string short_number(double value) {
-  std::array<char, 40> text{};
-  std::snprintf(text.data(), text.size(), "%.15g", value);
-  return text.data();
-}
-
-/// A length whose unit is "K" or "M" alone: 1024 and 2^20 where every number is as count_in_text takes for such, else
-/// 1e3 and 1e6.
-void settle_length_in_letters(Table &table, std::size_t index) {
-  Column &column = table.columns[index];
-  const bool is_letter = column.unit_text == "K" || column.unit_text == "k" || column.unit_text == "M";
-  if (column.unit.dimension != unknown_unit || !is_letter || !is_sequence_name(column)) {
-    return;
-  }
-  const double decimal = column.unit_text == "M" ? 1e6 : 1e3;
-  const double binary = column.unit_text == "M" ? 1048576.0 : 1024.0;
-  bool is_binary = true;
-  for (std::size_t row = 0; row < table.rows.size(); ++row) {
-    const auto number = table.number(row, index);
-    const auto count = number ? count_in_text(short_number(*number) + column.unit_text) : std::nullopt;
-    is_binary = is_binary && (!number || (count && *count == *number * binary));
-  }
-  column.unit = Unit{is_binary ? binary : decimal, "token", false};
-  table.remarks.push_back(table.where + ": unit '" + column.unit_text + "' of " + column.name + " is read as " +
-                          short_number(column.unit.scale) + " tokens");
-}
-
-void settle_column(Table &table, std::size_t index, bool has_tokens) {
-  Column &column = table.columns[index];
-  bool has_text = false;
-  const auto values = counts_of(table, index, has_text);
-  if (column.unit.dimension != "text" || column.is_formula || !values) {
-    return;
-  }
-  const auto named = unit_of_name(column.name);
-  const bool is_length = is_sequence_name(column) && !has_tokens && !named;
-  const bool is_count = is_length || (named && named->dimension == "token") || names_of_setting(column.name).size() > 1;
-  if (has_text && !is_count) {
-    return; // texts that happen to be numbers are labels
-  }
-  if (has_text) {
-    for (std::size_t row = 0; row < table.rows.size(); ++row) {
-      if (const auto text = table.text(row, index)) {
-        table.rows[row].values[index] = *(*values)[row];
-        if (table.remarks.size() < 8 && *text != plain(*(*values)[row])) {
-          table.remarks.push_back(table.where + ".rows[" + std::to_string(row) + "]." + column.name + " '" + *text +
-                                  "' is read as " + plain(*(*values)[row]));
-        }
-      }
-    }
-  }
-  if (named && !has_text) {
-    column.unit = *named;
-    table.remarks.push_back(
-        table.where + ": " + column.name + " has unit '-' and numbers; the unit of its name is " +
-        (named->dimension == unknown_unit ? "not known, and its figures are not predicted" : "taken"));
-  } else if (is_length) {
-    column.unit = Unit{1.0, "token", false};
-  } else if (is_ratio_name(column)) {
-    const bool is_percent = std::any_of(values->begin(), values->end(), [](const auto &value) { return value > 1.5; });
-    column.unit = Unit{1.0, is_percent ? "%" : "1", false};
-    table.remarks.push_back(table.where + ": " + column.name + " has unit '-'; its figures are taken as " +
-                            (is_percent ? "percent" : "shares of 1"));
-  } else if (has_word(column.words, "speedup")) {
-    column.unit = Unit{1.0, "x", false};
-  }
-}
-
-void settle_setup(Table &table) {
-  static constexpr std::string_view devices = " gpus devices world_size num_gpus ranks ";
-  std::optional<double> batch_tokens;
-  for (auto &[key, value] : table.setup.items()) {
-    if (!value.is_string()) {
-      continue;
-    }
-    const std::string text = value.get<std::string>();
-    const bool is_count = names_of_setting(key).size() > 1 || parse_name(key).dimension == "token";
-    const auto count = is_count ? count_in_text(text) : std::nullopt;
-    if (count && has_word(words_of(key), "batch") && text.find("tok") != std::string::npos &&
-        !has_word(words_of(key), "tokens")) {
-      batch_tokens = count;
-      table.remarks.push_back(table.where + ".setup." + key + " '" + text + "' is read as a batch of " + plain(*count) +
-                              " tokens");
-      value = nullptr;
-      continue;
-    }
-    const auto of_devices = is_setting_among(key, devices) ? devices_in_text(text).devices : std::nullopt;
-    if (const auto number = count ? count : of_devices) {
-      table.remarks.push_back(table.where + ".setup." + key + " '" + text + "' is read as " + plain(*number));
-      value = *number;
-    }
-  }
-  if (batch_tokens && !table.setup.contains("global_batch_tokens")) {
-    table.setup["global_batch_tokens"] = *batch_tokens;
-  }
 }
 
 } // namespace
@@ -285,18 +146,6 @@ std::optional<double> count_in_text(std::string_view text) {
     rest.remove_prefix(1);
   }
   return rest.empty() || rest == "tokens" || rest == "tok" ? std::optional(value) : std::nullopt;
-}
-
-void settle_settings(Table &table) {
-  settle_setup(table);
-  for (std::size_t index = 0; index < table.columns.size(); ++index) {
-    settle_length_in_letters(table, index);
-  }
-  const bool has_tokens = std::any_of(table.columns.begin(), table.columns.end(),
-                                      [](const Column &column) { return column.unit.dimension == "token"; });
-  for (std::size_t index = 0; index < table.columns.size(); ++index) {
-    settle_column(table, index, has_tokens);
-  }
 }
 
 } // namespace ringscale::validation

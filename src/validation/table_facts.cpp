@@ -252,7 +252,7 @@ bool is_result(const Column &column) {
   if (dimension == "1" && has({"mfu", "utilisation", "utilization", "ratio", "gain"})) {
     return true;
   }
-  if (dimension == "byte" && has({"memory"}) && has({"peak", "used", "allocated"})) {
+  if (dimension == "byte" && has({"memory", "mem"}) && has({"peak", "used", "allocated"})) {
     return true; // what a run took at most, not what a device has
   }
   if (has({"peak", "bandwidth", "link", "hbm", "capacity", "group", "kv", "density", "sparsity", "budget", "limit"})) {

@@ -219,8 +219,7 @@ std::optional<TrainingStep> read_training_step(const Table &table, const std::ve
   }
   const std::string attention = facts.text({"attention"});
   step.scores_materialised = attention.find("materialised") != std::string::npos;
-  step.causal = facts.truth("causal").value_or(says_causal(words_of(facts.text({"mask", "causal", "attention"}))) ||
-                                               facts.text({"causal"}) == "yes");
+  step.causal = stated_mask(facts) == problem::Mask::causal;
   const std::string recompute = recompute_text(facts);
   const auto recomputed = read_recompute(recompute);
   if (!recomputed) {

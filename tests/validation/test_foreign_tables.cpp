@@ -222,6 +222,37 @@ TEST(ForeignTable, ABatchInTokensIsNotOneOfSequences) {
               HasSubstr("batch 1024"));
 }
 
+TEST(ForeignTable, FiguresPrintedAsTextsAreFiguresWhereTheNameSaysTheirUnit) {
+  const Json columns = Json::array({column_of("Method", "-"), column_of("Seq len", "-"), column_of("Fwd (ms)", "-"),
+                                    column_of("MFU", "-"), column_of("Max context", "-"), column_of("remark", "-")});
+  const Json rows = Json::array({{{"Method", "Ring"},
+                                  {"Seq len", "64K"},
+                                  {"Fwd (ms)", "32.1*"},
+                                  {"MFU", "40%"},
+                                  {"Max context", "1M"},
+                                  {"remark", "12"}},
+                                 {{"Method", "Striped"},
+                                  {"Seq len", "128K"},
+                                  {"Fwd (ms)", "OOM"},
+                                  {"MFU", "-"},
+                                  {"Max context", "2M"},
+                                  {"remark", "13"}}});
+  const Json setup{{"GPU", "8x H100 SXM"}, {"Heads", "32"}, {"Head dim", 128}, {"causal", "True"}};
+  const Answer answer(Json::array({table_of("F", setup, columns, rows)}));
+  EXPECT_EQ(*answer.tables[0].number(0, 2), 32.1);
+  EXPECT_THAT(answer.at(0, "Fwd (ms)").read_as,
+              AllOf(HasSubstr("8 x h100_ndr, contiguous ring"), HasSubstr("65536 tokens"),
+                    HasSubstr("32/32 heads of 128"), HasSubstr(", causal")));
+  EXPECT_EQ(answer.at(1, "Fwd (ms)").printed, "OOM");
+  EXPECT_EQ(*answer.tables[0].number(0, 3), 40.0);
+  EXPECT_EQ(answer.tables[0].columns[3].unit.dimension, "%");
+  EXPECT_EQ(*answer.tables[0].number(0, 4), 1048576.0);
+  EXPECT_EQ(answer.tables[0].columns[5].unit.dimension, "text") << "the control: numbers without a unit are labels";
+  // Nothing is said of a mask: that is an assumption and printed as one.
+  const Answer bare = of_one(setup_of({{"causal", nullptr}, {"attention", "flash"}}), ring_ms, {{"ring_ms", 20}});
+  EXPECT_THAT(bare.at(0, "ring_ms").read_as, HasSubstr("assumed: batch 1, no mask"));
+}
+
 TEST(ForeignTable, AFigureBeyondThePeakIsDoubted) {
   const Answer doubted = of_one(setup_of({}), ring_ms, {{"ring_ms", 2.0}});
   EXPECT_THAT(doubted.at(0, "ring_ms").doubt, AllOf(HasSubstr("beyond its peak of 312"), HasSubstr("TFLOP/s")));
