@@ -356,6 +356,39 @@ TEST(ForeignTable, LayoutsOfTrainingAreReadOrRefusedAndNotBent) {
   EXPECT_THAT(said({{"model", "some MoE 7B"}}), HasSubstr("mixture of experts"));
 }
 
+/// 18 bytes for each of L h^2 (2 + 2 k + f) parameters, with key/value heads and three matrices of the stated width.
+TEST(ForeignTable, ModelsNamedBySizeHaveTheirPublicShape) {
+  const Json columns = Json::array({column_of("weights_gb", "GB")});
+  const Json setup{{"gpu", "H100"}, {"gpus", 8}, {"tp", 8}, {"sequence_tokens", 8192}, {"global_batch", 8}};
+  Json named = setup;
+  named["model"] = "Llama-3 8B";
+  const double expected = 18.0 * 32.0 * 4096.0 * 4096.0 * (2.0 + 2.0 * 8.0 / 32.0 + 3.0 * 14336.0 / 4096.0) / 8.0 / 1e9;
+  EXPECT_NEAR(*of_one(named, columns, {{"weights_gb", 18}}).at(0, "weights_gb").value, expected, 1e-9);
+  Json stated = setup;
+  stated.update({{"layers", 32}, {"hidden_size", 4096}, {"heads", 32}, {"kv_heads", 8}, {"ffn_size", 14336}});
+  EXPECT_NEAR(*of_one(stated, columns, {{"weights_gb", 18}}).at(0, "weights_gb").value, expected, 1e-9);
+  Json of_device = stated;
+  of_device["gpus"] = 32;
+  of_device.erase("global_batch");
+  of_device["batch_per_gpu"] = 2;
+  EXPECT_THAT(of_one(of_device, Json::array({column_of("step", "s")}), {{"step", 1}}).at(0, "step").read_as,
+              HasSubstr("data 4, context 1; 32 layers of 4096, 8192 tokens, batch 8 "));
+}
+
+/// The state of 16 bytes a parameter leaves room for tokens: one figure gives the bytes of a token, the next follows.
+TEST(ForeignTable, LongestContextsFollowTheMemoryLeft) {
+  const Json columns = Json::array({column_of("model_size", "B"), column_of("max_context", "tokens")});
+  const Answer answer(Json::array({table_of(
+      "F", {{"gpu", "A100 80GB"}, {"gpus", 8}}, columns,
+      Json::array({{{"model_size", 7}, {"max_context", 100000}}, {{"model_size", 13}, {"max_context", 50000}}}))}));
+  const double small = (80e9 - 16.0 * 7e9 / 8.0) / (4096.0 * 32.0);
+  const double large = (80e9 - 16.0 * 13e9 / 8.0) / (5120.0 * 40.0);
+  const Prediction &fitted = answer.at(0, "max_context");
+  const Prediction &other = answer.at(1, "max_context");
+  const bool first = fitted.role == Role::fitted;
+  EXPECT_NEAR(first ? *other.value : *fitted.value, first ? 100000.0 * large / small : 50000.0 * small / large, 1e-6);
+}
+
 TEST(ForeignTable, FlopRatesOfTrainingBeyondThePeakAreOfAllDevices) {
   const Json setup{{"model", "7B"}, {"gpu", "A100"}, {"gpus", 64}, {"sequence_tokens", 4096}, {"global_batch", 512}};
   const Json columns = Json::array({column_of("tflops_per_gpu", "TFLOP/s"), column_of("speed", "TFLOPS")});
