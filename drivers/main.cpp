@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <cstdlib>
 #include <iostream>
+#include <string>
+#include <vector>
 
 #include "drivers/failure.hpp"
 #include "drivers/session.hpp"
@@ -33,14 +36,21 @@ int report_usage_error(const CLI::App &program, const CLI::ParseError &error) {
 }
 
 /// The first flag of the verb that was given an empty text, as "$UNSET" in a script is: it would be read as a flag not
-/// given. Empty where there is none; flags that stand alone or may have no value are left out.
-std::string empty_flag(const CLI::App &verb) {
+/// given. Empty where there is none. For CLI11 a flag that may stand alone and does has one empty text too, so for such
+/// the command line itself is asked.
+std::string empty_flag(const CLI::App &verb, const std::vector<std::string> &arguments) {
   for (const CLI::Option *option : verb.get_options()) {
-    const bool needs_value = option->get_items_expected_min() > 0;
-    for (const std::string &text : option->results()) {
-      if (needs_value && text.empty()) {
-        return option->get_name();
+    const std::vector<std::string> &texts = option->results();
+    const bool may_stand_alone = option->get_items_expected_min() == 0 && texts.size() < 2;
+    const std::string name = option->get_name();
+    for (std::size_t index = 0; index < arguments.size() && may_stand_alone && option->count() > 0; ++index) {
+      const bool is_followed = index + 1 < arguments.size();
+      if (arguments[index] == name + "=" || (arguments[index] == name && is_followed && arguments[index + 1].empty())) {
+        return name;
       }
+    }
+    if (!may_stand_alone && std::find(texts.begin(), texts.end(), "") != texts.end()) {
+      return name;
     }
   }
   return {};
@@ -76,7 +86,7 @@ int main(int argc, char **argv) {
     return report_usage_error(program, error);
   }
   const CLI::App &verb = *program.get_subcommands().front();
-  if (const std::string flag = empty_flag(verb); !flag.empty()) {
+  if (const std::string flag = empty_flag(verb, {argv, argv + argc}); !flag.empty()) {
     ringscale::drivers::print_failure("ringscale " + verb.get_name(),
                                       flag + " is empty; give it a value or leave it out");
     return ringscale::drivers::exit_usage;

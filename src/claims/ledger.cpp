@@ -143,6 +143,9 @@ Ledger read_ledger(const Json &document, const std::string &source, const std::f
     if (other == others.end()) {
       const std::filesystem::path path = folder / other_name;
       const Json other_document = report::read_json_file(path);
+      if (!other_document.is_object()) {
+        throw InvalidInput(path.string() + ": $ must be an object of schema ringscale.claims");
+      }
       const Json other_claims = other_document.value("claims", Json::array());
       for (const Json &entry : other_claims) {
         if (entry.is_object() && entry.contains("checks_from")) {

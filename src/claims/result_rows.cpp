@@ -56,7 +56,10 @@ void add_interval(Json &row) {
 
 /// The message samples of a calibrated machine, as rows of the calibration that took them.
 void add_message_rows(ResultRows &rows, const Json &machine, const std::string &file) {
-  if (machine.value("kind", "") != "measured" || !machine.contains("messages")) {
+  if (!machine.contains("kind") || !machine["kind"].is_string()) {
+    throw InvalidInput(file + ": $.kind is missing or no text; a machine file has measured, published or the like");
+  }
+  if (machine["kind"] != "measured" || !machine.contains("messages")) {
     return;
   }
   const std::string where = file + ": $.messages.samples";

@@ -176,6 +176,28 @@ Plan expand(const Json &experiment, const std::string &source) {
   return plan;
 }
 
+namespace {
+
+/// Work of one repetition: the pairs that mask and pattern admit, 2.5 times backward (docs/definitions.md). Which pairs
+/// an adaptive pattern keeps only data decides; for it all that the mask admits are counted, the most there can be.
+double flop_of_repetition(const schedule::RingProblem &problem) {
+  const problem::AttentionProblem &attention = problem.attention;
+  const problem::Pattern &pattern = problem.pattern;
+  const bool adaptive = pattern.kind == problem::PatternKind::block_sparse &&
+                        pattern.block_sparse.kind == problem::BlockSparseKind::adaptive;
+  const bool dense = pattern.kind == problem::PatternKind::dense || adaptive;
+  const double forward =
+      dense ? problem::forward_flop(attention)
+            : problem::forward_flop(attention,
+                                    problem::admitted_pairs_of_all_heads(pattern, attention.mask, attention.tokens,
+                                                                         attention.tokens, attention.query_heads) /
+                                        static_cast<double>(attention.query_heads));
+  constexpr double backward_over_forward = 2.5;
+  return problem.pass == schedule::Pass::backward ? backward_over_forward * forward : forward;
+}
+
+} // namespace
+
 Plan read_plan(const std::filesystem::path &file) {
   const Json experiment = report::read_json_file(file);
   return expand(experiment, file.string());
@@ -189,7 +211,7 @@ WorkEstimate estimate(const Plan &plan) {
     case PointKind::measured: {
       ++work.measured_points;
       work.measured_flop +=
-          problem::forward_flop(problem.attention) * static_cast<double>(point.ring.warmup + point.ring.repetitions);
+          flop_of_repetition(problem) * static_cast<double>(point.ring.warmup + point.ring.repetitions);
       const std::int64_t rank = memory::rank_with_most_memory(problem);
       const double bytes = static_cast<double>(memory::closed_form(problem, rank, {}, point.ring.kernel).total());
       work.largest_measured_memory_bytes =

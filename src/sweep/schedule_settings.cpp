@@ -31,7 +31,7 @@ std::vector<std::int64_t> numbers(const ObjectReader &reader, const char *key) {
   for (const char *at = text.data(), *end = text.data() + text.size(); at < end;) {
     std::int64_t value = 0;
     const auto [next, error] = std::from_chars(at, end, value);
-    if (error != std::errc{} || (next != end && *next != ',')) {
+    if (error != std::errc{} || (next != end && *next != ',') || next + 1 == end) {
       throw InvalidInput(reader.where(key) + " is '" + text + "'; it must be whole numbers with commas between them");
     }
     values.push_back(value);

@@ -71,7 +71,7 @@ void read_passes(const Column &column, const RowFacts &facts, AttentionCell &cel
   cell.backward = pass == "bwd" || pass == "fwd_bwd";
 }
 
-/// "causal", "causal mask"; not "non-causal", "no causal mask", "without causal masking".
+/// Whether words name a causal mask: "causal mask", not "non-causal" or "without causal masking".
 bool says_causal(const std::vector<std::string> &words) {
   for (std::size_t index = 0; index < words.size(); ++index) {
     const std::string before = index > 0 ? words[index - 1] : "";
@@ -83,22 +83,20 @@ bool says_causal(const std::vector<std::string> &words) {
   return false;
 }
 
-bool read_causal(const Table &table, const Column &column, const RowFacts &facts) {
+bool read_causal(const Table &table, const Column &column, const RowFacts &facts, std::string &assumed) {
   if (has_word(column.words, "causal") || has_word(column.words, "noncausal")) {
     return says_causal(column.words);
   }
-  if (const auto value = facts.truth("causal")) {
-    return *value;
+  if (const auto stated = stated_mask(facts)) {
+    return *stated == problem::Mask::causal;
   }
-  const std::vector<std::string> words = words_of(facts.text({"mask", "causal", "attention"}));
-  if (!words.empty()) {
-    return says_causal(words) || words == std::vector<std::string>{"yes"};
+  for (const std::vector<std::string> &words : {facts.label_words(), words_of(table.title)}) {
+    if (has_word(words, "causal") || has_word(words, "noncausal")) {
+      return says_causal(words);
+    }
   }
-  const std::vector<std::string> labels = facts.label_words();
-  if (has_word(labels, "causal") || has_word(labels, "noncausal")) {
-    return says_causal(labels);
-  }
-  return says_causal(words_of(table.title));
+  assumed += ", no mask";
+  return false;
 }
 
 /// Whether every byte count of the cell fits 62 bits, as problem::validate asks; one device is not simulated.
@@ -161,7 +159,8 @@ bool read_shape(const Table &table, const Column &column, const RowFacts &facts,
   // Benchmarks of kernels on one device keep the tokens of all sequences at 16384 and heads x head_dim at 2048 where
   // they do not say (Dao 2023, section 4.1; Shah et al. 2024, section 4.1).
   const bool kernel = cell.devices == 1 && !cell.one_device && !heads;
-  const double all_tokens = facts.number({"total_tokens"}).value_or(kernel ? 16384.0 : *tokens);
+  const double all_tokens =
+      facts.number({"total_tokens"}).value_or(facts.tokens_of_a_batch().value_or(kernel ? 16384.0 : *tokens));
   const auto batch = facts.number({"batch_size", "batch", "bs", "micro_batch"});
   cell.attention.batch = std::max<std::int64_t>(
       1, whole(batch.value_or(facts.setting("sequence", {}).value_or(std::floor(all_tokens / *tokens)))));
@@ -179,11 +178,15 @@ bool read_shape(const Table &table, const Column &column, const RowFacts &facts,
                             : heads && group  ? whole(*heads / *group)
                                               : cell.attention.query_heads;
   const double tensor = facts.number({"tensor_parallel", "tp"}).value_or(1.0);
-  if (tensor > 1.0 && cell.attention.query_heads > 0) {
+  if (tensor > 1.0 && cell.attention.query_heads == 0) {
+    reason = "the row and the setup give no heads for tensor parallelism to divide";
+    return false;
+  }
+  if (tensor > 1.0) {
     cell.attention.query_heads = std::max<std::int64_t>(1, whole(*heads / tensor));
     cell.attention.kv_heads = std::max<std::int64_t>(1, whole(static_cast<double>(cell.attention.kv_heads) / tensor));
   }
-  cell.attention.mask = read_causal(table, column, facts) ? problem::Mask::causal : problem::Mask::none;
+  cell.attention.mask = read_causal(table, column, facts, cell.assumed) ? problem::Mask::causal : problem::Mask::none;
   const auto named_bytes = bytes_of_words(column.words);
   cell.element_bytes =
       whole(named_bytes ? *named_bytes
@@ -206,6 +209,24 @@ std::string variant_of(const Column &column) {
 }
 
 } // namespace
+
+std::optional<problem::Mask> stated_mask(const RowFacts &facts) {
+  const auto mask = [](bool causal) { return causal ? problem::Mask::causal : problem::Mask::none; };
+  if (const auto value = facts.truth("causal")) {
+    return mask(*value);
+  }
+  const std::vector<std::string> yes_or_no = words_of(facts.text({"causal"}));
+  if (!yes_or_no.empty()) {
+    return mask(says_causal(yes_or_no) || has_word(yes_or_no, "yes") || has_word(yes_or_no, "true"));
+  }
+  const std::vector<std::string> words = words_of(facts.text({"mask"}));
+  if (!words.empty()) {
+    return mask(says_causal(words));
+  }
+  const std::vector<std::string> attention = words_of(facts.text({"attention"}));
+  const bool is_said = has_word(attention, "causal") || has_word(attention, "noncausal");
+  return is_said ? std::optional(mask(says_causal(attention))) : std::nullopt;
+}
 
 std::optional<AttentionCell> read_attention_setting(const Table &table, std::size_t row, std::size_t column,
                                                     std::string &reason) {
@@ -246,6 +267,11 @@ std::optional<AttentionCell> read_attention_cell(const Table &table, std::size_t
       return std::nullopt;
     }
   }
+  constexpr double an_hour_s = 3600.0;
+  if (dimension == "s" && about.unit.scale >= an_hour_s) {
+    reason = "it is the time of a whole run, of which the number of calls is not known";
+    return std::nullopt;
+  }
   for (const char *word : {"comm", "communication", "hop", "transfer", "overhead", "exposed"}) {
     if (has_word(about.words, word)) {
       return std::nullopt; // a part of a run
@@ -262,9 +288,9 @@ std::optional<AttentionCell> read_attention_cell(const Table &table, std::size_t
   cell->scale = about.unit.scale;
   cell->published = table.number(row, column).value_or(0.0) * cell->scale;
   // FLOP/s are kept per device, tokens/s of all devices.
-  const auto devices = static_cast<double>(cell->devices);
+  const auto devices = static_cast<double>(cell->devices * cell->tensor_degree);
   const auto per_device = says_per_device(about);
-  cell->is_rate_unstated = !per_device && cell->devices > 1 && cell->quantity == Quantity::flop_rate;
+  cell->is_rate_unstated = !per_device && devices > 1.0 && cell->quantity == Quantity::flop_rate;
   const double share = cell->quantity == Quantity::flop_rate && !per_device.value_or(true)    ? 1.0 / devices
                        : cell->quantity == Quantity::token_rate && per_device.value_or(false) ? devices
                                                                                               : 1.0;

@@ -8,6 +8,7 @@
 
 #include "problem/attention_problem.hpp"
 #include "validation/published_tables.hpp"
+#include "validation/table_facts.hpp"
 
 namespace ringscale::validation {
 
@@ -24,7 +25,8 @@ struct AttentionCell {
   std::int64_t element_bytes = 2;
   bool forward = true;
   bool backward = false;
-  std::int64_t devices = 1;
+  std::int64_t devices = 1;       ///< that divide the sequence; the heads are those of one tensor-parallel rank
+  std::int64_t tensor_degree = 1; ///< devices of the row over `devices`
   std::int64_t ring_degree = 1;
   std::int64_t ulysses_degree = 1;
   RingKind kind = RingKind::contiguous;
@@ -45,6 +47,9 @@ std::optional<AttentionCell> read_attention_cell(const Table &table, std::size_t
 /// The same of a setting alone, for a figure in any unit: what was run, without what came out.
 std::optional<AttentionCell> read_attention_setting(const Table &table, std::size_t row, std::size_t column,
                                                     std::string &reason);
+
+/// The mask that row or setup state under `causal`, `mask` or, in words, `attention`.
+std::optional<problem::Mask> stated_mask(const RowFacts &facts);
 
 /// The kind of ring that words name, the first one; nothing when none does.
 std::optional<RingKind> ring_kind_in(const std::vector<std::string> &words);

@@ -49,7 +49,8 @@ bool names_many_devices(const std::vector<std::string> &words) {
 
 /// Leaves the devices that divide one sequence: those of context parallelism where they are stated, else all over those
 /// of tensor parallelism, which divide the heads.
-bool divide_by_other_parallelism(const RowFacts &facts, std::optional<double> &devices, std::string &reason) {
+bool divide_by_other_parallelism(const RowFacts &facts, std::optional<double> &devices, std::int64_t &tensor_degree,
+                                 std::string &reason) {
   const auto context = facts.number({"cp", "sp", "context_parallel", "sequence_parallel"});
   const double tensor = facts.number({"tensor_parallel", "tp"}).value_or(1.0);
   const double others =
@@ -68,6 +69,7 @@ bool divide_by_other_parallelism(const RowFacts &facts, std::optional<double> &d
     return false;
   }
   devices = devices ? std::optional(divided) : context;
+  tensor_degree = whole(tensor);
   return true;
 }
 
@@ -76,9 +78,10 @@ bool divide_by_other_parallelism(const RowFacts &facts, std::optional<double> &d
 bool read_devices(const Table &table, const Column &column, const RowFacts &facts, AttentionCell &cell,
                   std::string &reason) {
   const bool one_by_name = is_one_device(column.words) || devices_in_name(column.words) == 1.0;
-  const std::size_t own = static_cast<std::size_t>(&column - table.columns.data());
-  auto devices = one_by_name ? devices_of_row(table, cell.row) : devices_of(table, cell.row, own);
-  if (!divide_by_other_parallelism(facts, devices, reason)) {
+  const DeviceCount of_row = devices_of_row(table, cell.row);
+  const auto named = devices_in_name(column.words);
+  auto devices = named && !one_by_name ? named : of_row.devices;
+  if (!divide_by_other_parallelism(facts, devices, cell.tensor_degree, reason)) {
     return false;
   }
   const auto ring = facts.number({"ring_degree", "ring_size"});
@@ -91,7 +94,15 @@ bool read_devices(const Table &table, const Column &column, const RowFacts &fact
   for (const std::string &word : facts.label_words()) {
     words.push_back(word);
   }
-  if (!devices && !ring && !ulysses && !one_by_name && names_many_devices(words)) {
+  const bool is_unsaid = !devices && !ring && !ulysses && !one_by_name;
+  if (is_unsaid && of_row.is_unclear) {
+    reason = std::string(unclear_devices);
+    return false;
+  }
+  if (is_unsaid) {
+    cell.assumed += ", one device";
+  }
+  if (is_unsaid && (names_many_devices(words) || names_many_devices(words_of(table.title)))) {
     reason = "the row and the setup give no number of devices";
     return false;
   }

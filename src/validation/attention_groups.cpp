@@ -96,7 +96,7 @@ void take_rates_above_the_peak_as_totals(std::vector<PlacedCell> &cells) {
   }
   for (PlacedCell &placed : cells) {
     if (placed.cell.is_rate_unstated && totals.contains(placed.cell.column)) {
-      const auto devices = static_cast<double>(placed.cell.devices);
+      const auto devices = static_cast<double>(placed.cell.devices * placed.cell.tensor_degree);
       placed.cell.published /= devices;
       placed.cell.scale /= devices;
     }

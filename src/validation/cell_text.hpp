@@ -12,7 +12,7 @@ namespace ringscale::validation {
 /// What a text says that stands where a column of numbers has a figure.
 struct CellText {
   enum class Kind {
-    number,        ///< "1,234", "~35", "49.1*", "54 %", "2.1x", "3.2 s" in a column of ms
+    number, ///< "1,234", "~35", "49.1*", "54 %", "2.1x", "3.2 s" in a column of ms, "210K" of tokens/s, "35 ± 0.4"
     out_of_memory, ///< "OOM"
     bound,         ///< "> 3 h": a figure that was not reached or not waited for
     absent         ///< "-", "n/a", "failed"

@@ -59,7 +59,8 @@ std::optional<ContextCell> read_cell(const Table &table, const std::vector<machi
     prediction.reason = machine == nullptr ? choice.reason
                         : !billions        ? "the row and the setup give no size of the model"
                         : shape == nullptr ? "no public shape is listed for a model of this size"
-                                           : "the row and the setup give no devices";
+                        : devices_of_row(table, prediction.row).is_unclear ? std::string(unclear_devices)
+                                                                           : "the row and the setup give no devices";
     return std::nullopt;
   }
   constexpr double state_bytes = 16.0;

@@ -25,25 +25,6 @@ std::optional<std::int64_t> whole_in(std::string_view text) {
              : std::nullopt;
 }
 
-/// The number in front of "x" at the beginning of a word, and what follows: {8, "a100"} of "8xa100".
-std::pair<std::optional<std::int64_t>, std::string_view> without_count(std::string_view word) {
-  const std::size_t digits = std::min(word.find_first_not_of("0123456789"), word.size());
-  if (digits == 0 || digits == word.size() || word[digits] != 'x') {
-    return {std::nullopt, word};
-  }
-  return {whole_in(word.substr(0, digits)), word.substr(digits + 1)};
-}
-
-/// Devices of the field, those without a machine file among them: what stands behind a number of devices.
-bool is_device_word(std::string_view word) {
-  static constexpr std::array<std::string_view, 26> names{
-      "a100",  "a800",  "h100",   "h800",   "h200",    "h20",   "gh200", "b100",  "b200",
-      "gb200", "v100",  "p100",   "l20",    "l40",     "l40s",  "a10",   "a40",   "a6000",
-      "mi210", "mi250", "mi250x", "mi300x", "gtx1080", "tpuv3", "tpuv4", "tpuv5e"};
-  return is_unit_of_devices(word) ||
-         std::any_of(names.begin(), names.end(), [&](std::string_view name) { return means_device(word, name); });
-}
-
 bool is_about_devices(const Words &words) {
   return std::any_of(words.begin(), words.end(), [](const std::string &word) {
     return is_unit_of_devices(word) || word == "system" || word == "hardware" || word == "machine" ||
@@ -78,37 +59,44 @@ std::optional<double> memory_in(const Words &words) {
 
 /// Places that may name the device of a figure, the nearest first.
 struct Place {
-  Words words;
+  std::vector<std::string> texts;
+  Words words;            ///< of all texts
   bool is_device = false; ///< a text that can only be a device: an unknown one is not looked for further away
+
+  explicit Place(std::vector<std::string> all = {}, bool is_a_device = false)
+      : texts(std::move(all)), is_device(is_a_device) {
+    for (const std::string &text : texts) {
+      const Words more = words_of(text);
+      words.insert(words.end(), more.begin(), more.end());
+    }
+  }
 };
 
 std::vector<Place> places_of(const Table &table, std::size_t row, std::size_t column) {
-  std::vector<Place> places{{table.columns[column].words, false}};
-  Place other_labels;
+  std::vector<Place> places{Place({table.columns[column].name})};
+  std::vector<std::string> other_labels;
   for (std::size_t index = 0; index < table.columns.size(); ++index) {
     const auto label = table.columns[index].is_formula ? std::nullopt : table.text(row, index);
     if (label && is_about_devices(table.columns[index].words)) {
-      places.push_back({words_of(*label), is_device_key(table.columns[index].name)});
+      places.emplace_back(std::vector<std::string>{*label}, is_device_key(table.columns[index].name));
     } else if (label) {
-      const Words words = words_of(*label);
-      other_labels.words.insert(other_labels.words.end(), words.begin(), words.end());
+      other_labels.push_back(*label);
     }
   }
-  places.push_back(std::move(other_labels));
-  Place others;
+  places.emplace_back(std::move(other_labels));
+  std::vector<std::string> others;
   for (const auto &[key, value] : table.setup.items()) {
     if (!value.is_string()) {
       continue;
     }
-    const Words words = words_of(value.get<std::string>());
     if (is_about_devices(words_of(key))) {
-      places.push_back({words, is_device_key(key)});
+      places.emplace_back(std::vector<std::string>{value.get<std::string>()}, is_device_key(key));
     } else {
-      others.words.insert(others.words.end(), words.begin(), words.end());
+      others.push_back(value.get<std::string>());
     }
   }
-  places.push_back(std::move(others));
-  places.push_back({words_of(table.title), false});
+  places.emplace_back(std::move(others));
+  places.push_back(Place({table.title}));
   return places;
 }
 
@@ -134,48 +122,6 @@ std::vector<std::string> devices_among(const std::vector<machine::Machine> &mach
 
 } // namespace
 
-bool is_unit_of_devices(std::string_view word) {
-  static constexpr std::array<std::string_view, 14> names{"gpu",  "gpus",  "device", "devices",      "accelerator",
-                                                          "tpu",  "tpus",  "npu",    "accelerators", "npus",
-                                                          "card", "cards", "chip",   "chips"};
-  return std::find(names.begin(), names.end(), word) != names.end();
-}
-
-bool means_device(std::string_view word, std::string_view name) {
-  word = without_count(word).second;
-  if (!word.starts_with(name)) {
-    return false;
-  }
-  const std::string_view rest = word.substr(name.size());
-  return rest.empty() || rest == "s" || rest.starts_with("sxm") || rest.starts_with("pcie") ||
-         rest.starts_with("nvl") || rest.starts_with("80g") || rest.starts_with("40g") || rest.starts_with("hbm");
-}
-
-std::optional<double> devices_in_words(const Words &words) {
-  const auto word = [&](std::size_t index) { return index < words.size() ? std::string_view(words[index]) : ""; };
-  for (std::size_t index = 0; index < words.size(); ++index) {
-    const auto [count, rest] = without_count(words[index]);
-    const bool is_node_size = word(index + 2) == "per" || word(index + 3) == "per" || word(index + 2) == "node";
-    if (count && is_device_word(rest.empty() ? word(index + 1) : rest)) {
-      return static_cast<double>(*count); // 8xa100, 8x a100
-    }
-    const auto number = whole_in(words[index]);
-    const std::size_t next = word(index + 1) == "x" ? index + 2 : index + 1;
-    if (number && is_device_word(word(next)) && !is_node_size) {
-      return static_cast<double>(*number); // 16 x a100, 32 a100s, 64 gpus
-    }
-    if (number && index > 0 && words[index - 1].starts_with("tpu")) {
-      return static_cast<double>(*number); // tpuv4-1024
-    }
-    if (words[index].size() > 1 && words[index].front() == 'x' && index > 0) {
-      if (const auto behind = whole_in(std::string_view(words[index]).substr(1))) {
-        return static_cast<double>(*behind); // a100 x8
-      }
-    }
-  }
-  return std::nullopt;
-}
-
 std::optional<double> devices_in_name(const Words &words) {
   for (std::size_t index = 0; index < words.size(); ++index) {
     const std::string_view word = words[index];
@@ -197,27 +143,41 @@ std::optional<double> devices_in_name(const Words &words) {
 
 std::optional<double> devices_of(const Table &table, std::size_t row, std::size_t column) {
   const auto named = devices_in_name(table.columns[column].words);
-  return named ? named : devices_of_row(table, row);
+  return named ? named : devices_of_row(table, row).devices;
 }
 
-std::optional<double> devices_of_row(const Table &table, std::size_t row) {
+DeviceCount devices_of_row(const Table &table, std::size_t row) {
   const RowFacts facts(table, row);
   if (const auto stated = facts.number({"gpus", "devices", "world_size", "num_gpus", "n_gpus", "num_devices", "ranks",
                                         "gpus_product", "devices_in_name"})) {
-    return stated;
+    return {stated, std::nullopt, std::nullopt, false};
   }
-  const auto nodes = facts.number({"nodes", "num_nodes", "hosts"});
-  const auto of_node = facts.number({"gpus_per_node", "devices_per_node", "gpus_per_host", "devices_per_host"});
-  if (nodes && of_node) {
-    return *nodes * *of_node;
-  }
+  DeviceCount found;
+  found.nodes = facts.number({"nodes", "num_nodes", "hosts"});
+  found.of_a_node = facts.number({"gpus_per_node", "devices_per_node", "gpus_per_host", "devices_per_host"});
   const std::vector<Place> places = places_of(table, row, 0);
   for (std::size_t index = 1; index < places.size(); ++index) { // without the column's name
-    if (const auto stated = devices_in_words(places[index].words)) {
-      return stated;
+    for (const std::string &text : places[index].texts) {
+      const DeviceCount stated = devices_in_text(text);
+      found.is_unclear = found.is_unclear || stated.is_unclear;
+      found.nodes = found.nodes ? found.nodes : stated.nodes;
+      found.of_a_node = found.of_a_node ? found.of_a_node : stated.of_a_node;
+      found.devices = found.devices ? found.devices : stated.devices;
+    }
+    if (found.devices || found.is_unclear || (found.nodes && found.of_a_node)) {
+      break;
     }
   }
-  return std::nullopt;
+  if (found.nodes && found.of_a_node) {
+    return {*found.nodes * *found.of_a_node, std::nullopt, std::nullopt, false};
+  }
+  // "8x A100" beside a number of nodes may be those of one node or of all; nodes without their devices are some number.
+  if (found.nodes.value_or(1.0) > 1.0 && facts.number({"nodes", "num_nodes", "hosts"})) {
+    found.devices.reset();
+    found.is_unclear = true;
+  }
+  found.is_unclear = found.is_unclear || (!found.devices && found.nodes.value_or(1.0) > 1.0);
+  return found;
 }
 
 std::optional<bool> says_per_device(const Column &column) {

@@ -7,20 +7,10 @@
 #include <vector>
 
 #include "machine/machine.hpp"
+#include "validation/device_counts.hpp"
 #include "validation/published_tables.hpp"
 
 namespace ringscale::validation {
-
-/// Whether `word` (lower case) means the device `name` of a machine file (a100, tpuv4): the name alone, in the plural,
-/// behind a number ("8xa100"), or with its form of construction or memory ("h100sxm5", "a10080gb").
-bool means_device(std::string_view word, std::string_view name);
-
-/// gpu, devices, accelerators, chips, ...
-bool is_unit_of_devices(std::string_view word);
-
-/// The number of devices that words state: "8x A100", "16 x H100", "32 A100s", "A100 x8", "64 GPUs", "TPUv4-1024";
-/// nothing for "8 GPUs per node".
-std::optional<double> devices_in_words(const std::vector<std::string> &words);
 
 /// The devices that a column's name is about: "time_8_gpus", "gpus_16_ms", "ms_1gpu".
 std::optional<double> devices_in_name(const std::vector<std::string> &words);
@@ -28,8 +18,13 @@ std::optional<double> devices_in_name(const std::vector<std::string> &words);
 /// The devices of a figure: by its column's name, by numbers of the row or the setup under one of the usual names,
 /// nodes x devices of a node, or by words of the row's labels and the setup's texts.
 std::optional<double> devices_of(const Table &table, std::size_t row, std::size_t column);
-/// The same without the column's name.
-std::optional<double> devices_of_row(const Table &table, std::size_t row);
+/// The same without the column's name. Nodes whose devices are not said, and devices that may be those of one node or
+/// of all, are unclear.
+DeviceCount devices_of_row(const Table &table, std::size_t row);
+
+/// Why nothing is predicted where DeviceCount::is_unclear.
+inline constexpr std::string_view unclear_devices =
+    "how many devices it was is not clear from the row and the setup; a column or key 'gpus' would say";
 
 /// Whether FLOP/s or tokens/s of a column are those of one device, by its unit or name; nothing when neither says.
 std::optional<bool> says_per_device(const Column &column);

@@ -13,8 +13,8 @@
 #include "validation/cell_text.hpp"
 #include "validation/closed_forms.hpp"
 #include "validation/formula.hpp"
-#include "validation/setting_names.hpp"
 #include "validation/setting_rules.hpp"
+#include "validation/settled_units.hpp"
 #include "validation/work_limits.hpp"
 
 namespace ringscale::validation {
@@ -35,7 +35,10 @@ Unit unit_in_view_of_name(Unit unit, const std::string &unit_text, const std::ve
     return Unit{1e9, "parameter", false};
   }
   constexpr double giga = 1e9;
-  if (unit.dimension == "FLOP" && unit.scale >= giga && unit_text.find("FLOPs") != std::string::npos &&
+  const std::vector<std::string> unit_words = words_of(unit_text);
+  const bool is_plural = std::any_of(unit_words.begin(), unit_words.end(),
+                                     [](const std::string &word) { return word.ends_with("flops"); });
+  if (unit.dimension == "FLOP" && unit.scale >= giga && is_plural &&
       (unit.per_device || has({"throughput", "tflops", "pflops", "gflops", "speed", "rate", "performance"}))) {
     unit.dimension = "FLOP/s";
   }
@@ -116,7 +119,11 @@ Value read_value(const Json &value, Column &column, bool first, const std::strin
     column.is_formula = true;
     return value.get<std::string>();
   }
-  const bool is_text = value.is_string() && !column.is_formula && column.unit.dimension != unknown_unit;
+  if (value.is_string() && !column.is_formula && column.unit.dimension == unknown_unit) {
+    require_plain_text(value.get<std::string>(), where);
+    return value.get<std::string>();
+  }
+  const bool is_text = value.is_string() && !column.is_formula;
   if (const auto text = is_text ? read_cell_text(value.get<std::string>(), column.unit) : std::nullopt) {
     require_plain_text(value.get<std::string>(), where);
     printed = value.get<std::string>();
@@ -128,6 +135,30 @@ Value read_value(const Json &value, Column &column, bool first, const std::strin
                        "'");
   }
   return value.get<double>();
+}
+
+/// A column of an unknown unit that holds texts alone is one of labels; beside numbers they are printed in their place.
+void settle_texts_of_unknown_units(std::vector<Row> &rows, std::vector<Column> &columns) {
+  for (std::size_t index = 0; index < columns.size(); ++index) {
+    if (columns[index].unit.dimension != unknown_unit || columns[index].is_formula) {
+      continue;
+    }
+    const bool has_numbers = std::any_of(
+        rows.begin(), rows.end(), [&](const Row &row) { return std::holds_alternative<double>(row.values[index]); });
+    const bool has_texts = std::any_of(rows.begin(), rows.end(), [&](const Row &row) {
+      return std::holds_alternative<std::string>(row.values[index]);
+    });
+    if (!has_numbers && has_texts) {
+      columns[index].unit = Unit{1.0, "text", false};
+      continue;
+    }
+    for (Row &row : rows) {
+      if (const auto *text = std::get_if<std::string>(&row.values[index])) {
+        row.printed[index] = *text;
+        row.values[index] = Value();
+      }
+    }
+  }
 }
 
 std::vector<Row> read_rows(const ObjectReader &form, std::vector<Column> &columns) {
@@ -154,6 +185,7 @@ std::vector<Row> read_rows(const ObjectReader &form, std::vector<Column> &column
   if (rows.empty()) {
     form.refuse("rows", "is empty");
   }
+  settle_texts_of_unknown_units(rows, columns);
   return rows;
 }
 
@@ -170,7 +202,7 @@ void read_formulas(const ObjectReader &form, Table &table) {
 /// A table is somebody else's data: what is not understood of it costs the figures that rest on it, and is said.
 void note_what_is_not_used(const ObjectReader &form, Table &table) {
   for (const Column &column : table.columns) {
-    if (column.unit.dimension == unknown_unit) {
+    if (column.unit.dimension == unknown_unit && column.unit_text != "-") {
       table.remarks.push_back(form.where("columns") + ": unit '" + column.unit_text + "' of " + column.name +
                               " is not known; such as -, x, %, 1/s, ms, tokens, 1e3 tokens, GiB, 1e12 FLOP/s per GPU, "
                               "bytes per layer; its figures are not predicted");

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "report/json.hpp"
+#include "validation/name_unit.hpp"
 #include "validation/unit.hpp"
 
 namespace ringscale::validation {

@@ -51,15 +51,19 @@ std::string reading_of(const AttentionCell &cell, const machine::Machine &machin
 }
 
 std::string reading_of(const TrainingStep &step, const machine::Machine &machine) {
+  const std::string mask = step.causal ? ", causal" : ", no mask";
   if (!(step.global_batch > 0.0)) { // a utilisation asks for no layout
     return machine.name + ": " + number(step.layers) + " layers of " + number(step.hidden) + ", " +
-           number(step.tokens) + " tokens";
+           number(step.tokens) + " tokens" + mask;
   }
   return number(step.devices()) + " x " + machine.name + ": tensor " + number(step.tensor) + ", pipeline " +
          number(step.pipeline) + ", data " + number(step.data) + ", context " + number(step.context) + "; " +
          number(step.layers) + " layers of " + number(step.hidden) + ", " + number(step.tokens) + " tokens, batch " +
          number(step.global_batch) + " (micro " + number(step.micro_batch) + "), " + number(step.element_bytes) +
-         " bytes";
+         " bytes" + mask +
+         (step.recompute == Recompute::full        ? ", all recomputed"
+          : step.recompute == Recompute::selective ? ", attention recomputed"
+                                                   : "");
 }
 
 std::string doubt_of(double flop_per_s, const machine::Machine &machine, double element_bytes) {

@@ -14,9 +14,10 @@ namespace ringscale::validation {
 
 namespace {
 
-/// Keys and values of one device's share of the tokens over the link to its neighbour.
+/// Keys and values of one device's share of the tokens, and of its heads beside an all-to-all, over the link to its
+/// neighbour.
 double hop_seconds(const AttentionCell &cell, const machine::Machine &machine) {
-  const problem::AttentionProblem &attention = cell.attention;
+  const problem::AttentionProblem attention = ring_problem(cell).attention;
   const double bytes = 2.0 * static_cast<double>(attention.batch * attention.tokens) /
                        static_cast<double>(cell.ring_degree) *
                        static_cast<double>(attention.kv_heads * attention.head_dim * cell.element_bytes);
@@ -64,6 +65,10 @@ void predict_run_parts(const Table &table, const std::vector<machine::Machine> &
     const machine::Machine *machine = choice.machine;
     if (communication && (machine == nullptr || cell->ring_degree < 2)) {
       prediction.reason = machine == nullptr ? choice.reason : "one device sends nothing";
+      continue;
+    }
+    if (communication && cell->backward) {
+      prediction.reason = "what the backward pass sends beside keys and values is not modelled";
       continue;
     }
     try {

@@ -2,13 +2,9 @@
 #include "validation/setting_names.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cctype>
 #include <charconv>
 #include <cmath>
-
-#include "validation/device_words.hpp"
-#include "validation/unit.hpp"
 
 namespace ringscale::validation {
 
@@ -50,99 +46,6 @@ const Names &symbols_of(std::string_view name) {
   static const Names none;
   const auto found = std::find_if(list.begin(), list.end(), [&](const auto &entry) { return entry.first == name; });
   return found == list.end() ? none : found->second;
-}
-
-bool is_sequence_name(const Column &column) {
-  const bool is_name = has_word(column.words, "label") || has_word(column.words, "name");
-  return !is_name &&
-         (has_word(column.words, "seq") || has_word(column.words, "seqlen") || has_word(column.words, "sequence") ||
-          has_word(column.words, "context") || has_word(column.words, "tokens") || has_word(column.words, "length"));
-}
-
-bool is_ratio_name(const Column &column) {
-  return has_word(column.words, "mfu") || has_word(column.words, "efficiency") ||
-         has_word(column.words, "utilisation") || has_word(column.words, "utilization");
-}
-
-/// All values that are not null as numbers, printed counts among them; nothing when one is neither.
-std::optional<std::vector<std::optional<double>>> counts_of(const Table &table, std::size_t column, bool &has_text) {
-  std::vector<std::optional<double>> values;
-  bool any = false;
-  for (std::size_t row = 0; row < table.rows.size(); ++row) {
-    const Value &value = table.rows[row].values[column];
-    if (std::holds_alternative<std::monostate>(value)) {
-      values.emplace_back();
-      continue;
-    }
-    const auto text = table.text(row, column);
-    const auto number = text ? count_in_text(*text) : table.number(row, column);
-    if (!number) {
-      return std::nullopt;
-    }
-    has_text = has_text || text;
-    any = true;
-    values.push_back(number);
-  }
-  return any ? std::optional(values) : std::nullopt;
-}
-
-std::string plain(double value) { return report::Json(value).dump(); }
-
-void settle_column(Table &table, std::size_t index, bool has_tokens) {
-  Column &column = table.columns[index];
-  bool has_text = false;
-  const auto values = counts_of(table, index, has_text);
-  if (column.unit.dimension != "text" || column.is_formula || !values) {
-    return;
-  }
-  const NameParts parts = parse_name(column.name);
-  const bool is_length = is_sequence_name(column) && !has_tokens && parts.scale == 0.0;
-  const bool is_count = is_length || parts.dimension == "token" || names_of_setting(column.name).size() > 1;
-  if (has_text && !is_count) {
-    return; // texts that happen to be numbers are labels
-  }
-  if (has_text) {
-    for (std::size_t row = 0; row < table.rows.size(); ++row) {
-      if (const auto text = table.text(row, index)) {
-        table.rows[row].values[index] = *(*values)[row];
-        if (table.remarks.size() < 8 && *text != plain(*(*values)[row])) {
-          table.remarks.push_back(table.where + ".rows[" + std::to_string(row) + "]." + column.name + " '" + *text +
-                                  "' is read as " + plain(*(*values)[row]));
-        }
-      }
-    }
-  }
-  if (parts.scale > 0.0 && !has_text) {
-    column.unit = Unit{parts.scale, parts.dimension, false};
-    table.remarks.push_back(table.where + ": " + column.name +
-                            " has unit '-' and numbers; the unit of its name is taken");
-  } else if (is_length) {
-    column.unit = Unit{1.0, "token", false};
-  } else if (is_ratio_name(column)) {
-    const bool is_percent = std::any_of(values->begin(), values->end(), [](const auto &value) { return value > 1.5; });
-    column.unit = Unit{1.0, is_percent ? "%" : "1", false};
-    table.remarks.push_back(table.where + ": " + column.name + " has unit '-'; its figures are taken as " +
-                            (is_percent ? "percent" : "shares of 1"));
-  } else if (has_word(column.words, "speedup")) {
-    column.unit = Unit{1.0, "x", false};
-  }
-}
-
-void settle_setup(Table &table) {
-  static constexpr std::string_view devices = " gpus devices world_size num_gpus ranks ";
-  for (auto &[key, value] : table.setup.items()) {
-    if (!value.is_string()) {
-      continue;
-    }
-    const std::string text = value.get<std::string>();
-    const bool is_count = names_of_setting(key).size() > 1 || parse_name(key).dimension == "token";
-    const auto count = is_count ? count_in_text(text) : std::nullopt;
-    const auto of_devices = is_setting_among(key, devices) ? devices_in_words(words_of(text)) : std::nullopt;
-    if (const auto number = count ? count : of_devices) {
-      table.remarks.push_back(table.where + ".setup." + key + " '" + text + "' is read as " + plain(*number));
-      value = *number;
-    }
-  }
 }
 
 } // namespace
@@ -243,15 +146,6 @@ std::optional<double> count_in_text(std::string_view text) {
     rest.remove_prefix(1);
   }
   return rest.empty() || rest == "tokens" || rest == "tok" ? std::optional(value) : std::nullopt;
-}
-
-void settle_settings(Table &table) {
-  settle_setup(table);
-  const bool has_tokens = std::any_of(table.columns.begin(), table.columns.end(),
-                                      [](const Column &column) { return column.unit.dimension == "token"; });
-  for (std::size_t index = 0; index < table.columns.size(); ++index) {
-    settle_column(table, index, has_tokens);
-  }
 }
 
 } // namespace ringscale::validation

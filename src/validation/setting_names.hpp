@@ -6,8 +6,6 @@
 #include <string_view>
 #include <vector>
 
-#include "validation/published_tables.hpp"
-
 namespace ringscale::validation {
 
 /// Other names of a setting that tables use ("seqlen", "num_attention_heads", "tp_size"), `name` first.
@@ -23,9 +21,5 @@ std::optional<double> setting_in_text(std::string_view text, std::string_view na
 /// A count as tables print it: "8", "2,048", "128K", "1M", "64k tokens"; nothing for anything else. K is 1024 where the
 /// number is a multiple of 8 or a power of two (128K, 96K), else 1000 (100K); M is 2^20 for powers of two, else 1e6.
 std::optional<double> count_in_text(std::string_view text);
-
-/// Gives numbers to settings that are printed as texts, in columns of unit "-" and in the setup, and units to columns
-/// of unit "-" that hold numbers and whose names say the unit. Each is said in the table's remarks.
-void settle_settings(Table &table);
 
 } // namespace ringscale::validation

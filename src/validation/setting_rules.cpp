@@ -100,7 +100,7 @@ const Vocabulary *vocabulary_of(std::string_view key) {
         {"causal", "non-causal", "noncausal", "none", "no", "full", "dense", "bidirectional", "no-causal",
          "without-causal"},
         {"mask", "attention"}},
-       {"causal", {"causal", "non-causal", "noncausal", "yes", "no"}, {"mask", "attention"}},
+       {"causal", {"causal", "non-causal", "noncausal", "yes", "no", "true", "false"}, {"mask", "attention"}},
        {"pass", {"fwd", "forward", "bwd", "backward"}, {"only", "and", "plus", "pass", "passes", "both"}},
        {"dtype",
         {"float32", "fp32", "tfloat32", "tf32", "bfloat16", "bf16", "float16", "fp16", "half", "float8", "fp8", "e4m3",
@@ -135,7 +135,7 @@ void check_word(const Vocabulary &vocabulary, const Json &value, const std::stri
   if (value.is_null() || truth || (value.is_string() && is_in_vocabulary(vocabulary, value.get<std::string>()))) {
     return;
   }
-  std::string allowed = vocabulary.key == "causal" ? "true, false" : "";
+  std::string allowed;
   for (const std::string_view word : vocabulary.words) {
     allowed += (allowed.empty() ? "" : ", ") + std::string(word);
   }

@@ -25,6 +25,11 @@ std::vector<std::string_view> all_names(std::initializer_list<std::string_view> 
   return all;
 }
 
+/// A batch that is counted in tokens, where `name` asks for one of sequences.
+bool is_batch_in_tokens(const Column &column, std::string_view name) {
+  return column.unit.dimension == "token" && !has_word(words_of(name), "tokens") && has_word(column.words, "batch");
+}
+
 /// A column of one device's tokens or sequences, where `name` asks for those of all: "tokens per GPU" as
 /// sequence_tokens.
 bool is_share_of(const Column &column, std::string_view name) {
@@ -43,7 +48,10 @@ std::optional<double> RowFacts::number(std::initializer_list<std::string_view> n
       const Column &candidate = table_.columns[column];
       const bool alike = !asked.stem.empty() && candidate.parts.stem == asked.stem &&
                          candidate.parts.dimension == asked.dimension && !is_result(candidate);
-      if ((candidate.name == name || alike) && !is_share_of(candidate, name)) {
+      // What a number of an unknown unit means is not known.
+      const bool is_known = candidate.unit.dimension != unknown_unit;
+      if ((candidate.name == name || alike) && is_known && !is_share_of(candidate, name) &&
+          !is_batch_in_tokens(candidate, name)) {
         if (const auto value = table_.number(row_, column)) {
           return *value * candidate.unit.scale;
         }
@@ -103,6 +111,22 @@ std::optional<double> RowFacts::tokens_of_a_device() const {
   return std::nullopt;
 }
 
+std::optional<double> RowFacts::tokens_of_a_batch() const {
+  if (const auto named = number({"global_batch_tokens", "batch_tokens", "tokens_per_batch"})) {
+    return named;
+  }
+  for (std::size_t column = 0; column < table_.columns.size(); ++column) {
+    const Column &candidate = table_.columns[column];
+    if (candidate.unit.dimension == "token" && has_word(candidate.words, "batch") && !is_result(candidate) &&
+        !candidate.unit.per_device) {
+      if (const auto value = table_.number(row_, column)) {
+        return *value * candidate.unit.scale;
+      }
+    }
+  }
+  return std::nullopt;
+}
+
 std::optional<double> billions_in(std::string_view text) {
   const auto is_digit = [](char letter) { return letter >= '0' && letter <= '9'; };
   const auto is_letter = [](char letter) { return std::isalnum(static_cast<unsigned char>(letter)) != 0; };
@@ -114,6 +138,12 @@ std::optional<double> billions_in(std::string_view text) {
     std::size_t begin = end;
     while (begin > 0 && (is_digit(text[begin - 1]) || text[begin - 1] == '.')) {
       --begin;
+    }
+    // "8x7B" and "A2.7B" are experts and what of them is active.
+    const bool is_of_experts = begin > 1 && ((text[begin - 1] == 'x' && is_digit(text[begin - 2])) ||
+                                             (text[begin - 1] == 'A' && text[begin - 2] == '-'));
+    if (is_of_experts) {
+      continue;
     }
     double value = 0.0;
     const auto [stop, error] = std::from_chars(text.data() + begin, text.data() + end, value);
@@ -222,7 +252,7 @@ bool is_result(const Column &column) {
   if (dimension == "1" && has({"mfu", "utilisation", "utilization", "ratio", "gain"})) {
     return true;
   }
-  if (dimension == "byte" && has({"memory"}) && has({"peak", "used", "allocated"})) {
+  if (dimension == "byte" && has({"memory", "mem"}) && has({"peak", "used", "allocated"})) {
     return true; // what a run took at most, not what a device has
   }
   if (has({"peak", "bandwidth", "link", "hbm", "capacity", "group", "kv", "density", "sparsity", "budget", "limit"})) {
@@ -231,10 +261,9 @@ bool is_result(const Column &column) {
   if (dimension.ends_with("/s")) {
     return true; // a rate of whatever is counted: samples/s, events/s
   }
-  static const std::array<std::string_view, 14> results{"1/s",        "s",       "FLOP/s", "token/s",    "FLOP",
-                                                        "x",          "%",       "byte",   "byte/layer", "byte/s",
-                                                        "FLOP/token", "s/token", "W",      "byte/token"};
-  return std::find(results.begin(), results.end(), dimension) != results.end();
+  // Also divided by anything ("s/token", "byte/layer"), and device hours.
+  static constexpr std::array<std::string_view, 7> results{"s", "FLOP", "x", "%", "byte", "W", "device*s"};
+  return std::find(results.begin(), results.end(), dimension.substr(0, dimension.find('/'))) != results.end();
 }
 
 } // namespace ringscale::validation

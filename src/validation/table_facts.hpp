@@ -28,6 +28,8 @@ public:
   std::optional<double> model_billions() const;
   /// Tokens of one device, by a column of the row in tokens per device.
   std::optional<double> tokens_of_a_device() const;
+  /// Tokens of a global batch, by a number of that name or a batch whose column is in tokens.
+  std::optional<double> tokens_of_a_batch() const;
   /// The first text of these names, of the row or the setup.
   std::string text(std::initializer_list<std::string_view> names) const;
   /// A truth value of the row or the setup.

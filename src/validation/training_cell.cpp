@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "validation/attention_cell.hpp"
 #include "validation/device_words.hpp"
 #include "validation/setting_rules.hpp"
 #include "validation/table_facts.hpp"
@@ -12,13 +13,33 @@ namespace ringscale::validation {
 
 namespace {
 
-Recompute read_recompute(const std::string &text) {
+/// What the row or the setup say of recomputation, in words; empty where they say nothing.
+std::string recompute_text(const RowFacts &facts) {
+  const std::initializer_list<std::string_view> names{"recompute", "recomputation", "activation_checkpointing",
+                                                      "gradient_checkpointing", "activation_recomputation"};
+  const std::string text = facts.text(names);
+  for (const std::string_view name : names) {
+    if (const auto truth = facts.truth(name); truth && text.empty()) {
+      return *truth ? "full" : "none";
+    }
+  }
+  return text;
+}
+
+/// Nothing for words that are not known.
+std::optional<Recompute> read_recompute(const std::string &text) {
   const std::vector<std::string> words = words_of(text);
-  if (has_word(words, "full")) {
+  const auto any = [&](std::initializer_list<std::string_view> list) {
+    return std::any_of(list.begin(), list.end(), [&](std::string_view word) { return has_word(words, word); });
+  };
+  if (any({"selective", "sel", "seqsel"})) {
+    return Recompute::selective;
+  }
+  if (any({"full", "all", "every", "yes", "true", "on"})) {
     return Recompute::full;
   }
-  const bool selective = has_word(words, "selective") || has_word(words, "sel") || has_word(words, "seqsel");
-  return selective ? Recompute::selective : Recompute::none;
+  return words.empty() || any({"none", "no", "off", "false", "without"}) ? std::optional(Recompute::none)
+                                                                         : std::nullopt;
 }
 
 /// The context of a figure: the column of tokens that shares a word with its own (mfu_ring: context_ring_ktokens).
@@ -52,6 +73,12 @@ std::string other_than_a_step(const Table &table, const Column &about, const Row
   for (const char *word : {"ttft", "tpot", "prefill", "inference", "decode", "decoding", "serving", "generation"}) {
     if (has_word(words, word)) {
       return std::string("it is about inference ('") + word + "'), which is not modelled";
+    }
+  }
+  const std::vector<std::string> model = words_of(facts.text({"model", "model_name", "network"}));
+  for (const std::string_view word : {"moe", "mixtral", "experts"}) {
+    if (has_word(model, word) || has_word(about.words, word)) {
+      return "it is about a mixture of experts, which is not modelled";
     }
   }
   constexpr double an_hour_s = 3600.0;
@@ -98,11 +125,19 @@ bool read_layout(const Table &table, std::size_t row, const Column &about, const
   const double all_to_all = facts.number({"ulysses_degree", "all_to_all_degree", "ulysses_size"}).value_or(1.0);
   step.context = facts.number({"context_parallel", "cp", "sp"}).value_or(ring * all_to_all);
   const auto devices = devices_of(table, row, static_cast<std::size_t>(&about - table.columns.data()));
+  if (!devices && devices_of_row(table, row).is_unclear) {
+    reason = std::string(unclear_devices);
+    return false;
+  }
   const double without_data = step.tensor * step.pipeline * step.context;
   step.data = facts.number({"data_parallel", "dp"}).value_or(devices ? std::max(1.0, *devices / without_data) : 1.0);
+  if ((devices && *devices != without_data * step.data) || step.data != std::floor(step.data)) {
+    reason = "tensor x pipeline x data x context parallel devices are not all devices of the row";
+    return false;
+  }
   step.interleaved = facts.number({"interleaved_stages", "virtual_stages"}).value_or(1.0);
   auto batch = facts.number({"global_batch", "batch_size", "batch"});
-  const auto batch_tokens = facts.number({"global_batch_tokens", "batch_tokens", "tokens_per_batch"});
+  const auto batch_tokens = facts.tokens_of_a_batch();
   if (!batch && batch_tokens && step.tokens > 0.0) {
     batch = std::max(1.0, std::round(*batch_tokens / step.tokens));
   }
@@ -184,9 +219,14 @@ std::optional<TrainingStep> read_training_step(const Table &table, const std::ve
   }
   const std::string attention = facts.text({"attention"});
   step.scores_materialised = attention.find("materialised") != std::string::npos;
-  step.causal = facts.truth("causal").value_or(attention.find("causal") != std::string::npos);
-  const std::string recompute = facts.text({"recompute", "recomputation", "activation_checkpointing"});
-  step.recompute = read_recompute(recompute);
+  step.causal = stated_mask(facts) == problem::Mask::causal;
+  const std::string recompute = recompute_text(facts);
+  const auto recomputed = read_recompute(recompute);
+  if (!recomputed) {
+    reason = "what is recomputed is said as '" + recompute + "'; known words: none, selective, full";
+    return std::nullopt;
+  }
+  step.recompute = *recomputed;
   step.sequence_parallel = recompute.find("seq") != std::string::npos || attention.empty();
   const std::vector<std::string> precision = words_of(facts.text({"precision", "dtype"}));
   const auto named_bytes = bytes_of_words(about.words);
@@ -243,9 +283,19 @@ std::optional<TrainingCell> read_training_cell(const Table &table, const std::ve
   if (cell.has_layout && !facts.number({"micro_batch"})) {
     cell.assumed += ", micro-batch 1";
   }
-  if (cell.has_layout && facts.text({"recompute", "recomputation", "activation_checkpointing"}).empty()) {
+  if (cell.has_layout && recompute_text(facts).empty()) {
     cell.assumed += ", nothing recomputed";
   }
+  const bool says_context = facts.number({"context_parallel", "cp", "sp"}) ||
+                            facts.number({"ring_degree", "ring_size"}) ||
+                            facts.number({"ulysses_degree", "all_to_all_degree", "ulysses_size"});
+  if (cell.has_layout && !says_context && step->context > 1.0) {
+    cell.assumed += ", devices beyond the batch share its sequences";
+  }
+  if (cell.has_layout && !facts.number({"data_parallel", "dp"}) && !devices_of(table, open.row, open.column)) {
+    cell.assumed += ", no data parallelism";
+  }
+  cell.is_rate_unstated = dimension == "FLOP/s" && !per_device && step->devices() > 1.0;
   if (dimension == "sequence/s") {
     cell.scale *= step->tokens; // kept in tokens/s
   }

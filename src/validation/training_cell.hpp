@@ -25,8 +25,9 @@ struct TrainingCell {
   double published = 0.0; ///< base units; a share for utilisation
   double scale = 1.0;
   bool per_device = false;
-  bool has_layout = true; ///< devices, their division and batch are known; a utilisation may do without
-  std::string assumed;    ///< what neither row nor setup say and was taken, for people
+  bool is_rate_unstated = false; ///< FLOP/s of which neither unit nor name says whether of one device; taken as such
+  bool has_layout = true;        ///< devices, their division and batch are known; a utilisation may do without
+  std::string assumed;           ///< what neither row nor setup say and was taken, for people
 };
 
 /// Bytes, which need no constants.

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "validation/attention_groups.hpp"
 #include "validation/calibration_choice.hpp"
@@ -133,12 +134,48 @@ void predict_group(const Table &table, const TrainingGroup &group,
       if (twin.row == cell.row && twin.quantity == cell.quantity && twin.step == cell.step) {
         Prediction &same = *places.at({twin.row, twin.column});
         same.role = prediction.role;
-        same.value = prediction.value;
+        same.value = figure(twin, *group.machine, constants_of(values)) / twin.scale; // of one device or of all
         same.kind = prediction.kind;
         same.method = "the same run as " + cell_name(table, cell.row, cell.column);
       }
     }
   }
+}
+
+struct PlacedStep {
+  TrainingCell cell;
+  const machine::Machine *machine = nullptr;
+};
+
+/// The figures about training and their machines. FLOP/s that do not say so are those of one device unless a figure of
+/// the column is beyond its peak, as for attention.
+std::vector<PlacedStep> placed_cells(const Table &table, const std::vector<machine::Machine> &machines,
+                                     const std::vector<ModelShape> &shapes, std::vector<Prediction> &predictions) {
+  std::vector<PlacedStep> placed;
+  std::set<std::size_t> totals;
+  for (Prediction &prediction : predictions) {
+    std::string reason;
+    const auto cell = read_training_cell(table, shapes, prediction, reason);
+    if (!cell) {
+      prediction.reason = reason.empty() ? prediction.reason : reason;
+      continue;
+    }
+    const MachineChoice choice = machine_of(table, prediction.row, prediction.column, machines);
+    if (choice.machine == nullptr) {
+      prediction.reason = choice.reason;
+      continue;
+    }
+    if (cell->is_rate_unstated && cell->published > peak_of_bytes(*choice.machine, cell->step.element_bytes)) {
+      totals.insert(cell->column);
+    }
+    placed.push_back({*cell, choice.machine});
+  }
+  for (PlacedStep &step : placed) {
+    if (step.cell.is_rate_unstated && totals.contains(step.cell.column)) {
+      step.cell.per_device = false;
+    }
+  }
+  return placed;
 }
 
 } // namespace
@@ -148,38 +185,29 @@ void predict_training(const Table &table, const std::vector<machine::Machine> &m
                       std::vector<Fit> &fits) {
   std::map<std::string, TrainingGroup> groups;
   std::map<std::pair<std::size_t, std::size_t>, Prediction *> places;
-  for (Prediction &prediction : predictions) {
-    std::string reason;
-    const auto cell = read_training_cell(table, shapes, prediction, reason);
-    if (!cell) {
-      prediction.reason = reason.empty() ? prediction.reason : reason;
-      continue;
-    }
-    const MachineChoice choice = machine_of(table, prediction.row, prediction.column, machines);
-    const machine::Machine *machine = choice.machine;
-    if (machine == nullptr) {
-      prediction.reason = choice.reason;
-      continue;
-    }
+  for (const auto &[cell, machine] : placed_cells(table, machines, shapes, predictions)) {
+    Prediction &prediction = *std::find_if(predictions.begin(), predictions.end(), [&](const Prediction &candidate) {
+      return candidate.row == cell.row && candidate.column == cell.column;
+    });
     places[{prediction.row, prediction.column}] = &prediction;
-    prediction.read_as = reading_of(cell->step, *machine) +
-                         (cell->assumed.empty() ? "" : "; not said and assumed: " + cell->assumed.substr(2));
-    prediction.doubt = doubt_of(published_flop_per_s(*cell, *machine), *machine, cell->step.element_bytes);
+    prediction.read_as = reading_of(cell.step, *machine) +
+                         (cell.assumed.empty() ? "" : "; not said and assumed: " + cell.assumed.substr(2));
+    prediction.doubt = doubt_of(published_flop_per_s(cell, *machine), *machine, cell.step.element_bytes);
     // Shares of whole steps and of what fills a step with a layout are other constants.
-    TrainingGroup &group = groups[machine->name + (cell->has_layout ? "" : " without layout")];
+    TrainingGroup &group = groups[machine->name + (cell.has_layout ? "" : " without layout")];
     group.machine = machine;
-    if (is_memory(cell->quantity)) {
+    if (is_memory(cell.quantity)) {
       prediction.role = Role::predicted;
-      prediction.value = figure(*cell, *machine, {}) / cell->scale;
+      prediction.value = figure(cell, *machine, {}) / cell.scale;
       prediction.kind = "analytic";
       prediction.method = "bytes of a training step";
       continue;
     }
-    const bool again = cell->quantity != TrainingQuantity::utilisation &&
+    const bool again = cell.quantity != TrainingQuantity::utilisation &&
                        std::any_of(group.cells.begin(), group.cells.end(), [&](const TrainingCell &other) {
-                         return other.row == cell->row && other.quantity == cell->quantity && other.step == cell->step;
+                         return other.row == cell.row && other.quantity == cell.quantity && other.step == cell.step;
                        });
-    (again ? group.repeated : group.cells).push_back(*cell);
+    (again ? group.repeated : group.cells).push_back(cell);
   }
   for (auto &[name, group] : groups) {
     predict_kept_utilisation(table, group, places, fits);

@@ -19,7 +19,7 @@ struct UnitWord {
 };
 
 /// Words with a dimension that others share. An empty dimension counts nothing: "10 of them", "ms per call".
-constexpr std::array<UnitWord, 55> unit_words{{{"msec", 1e-3, "s"},
+constexpr std::array<UnitWord, 58> unit_words{{{"msec", 1e-3, "s"},
                                                {"usec", 1e-6, "s"},
                                                {"µs", 1e-6, "s"},
                                                {"μs", 1e-6, "s"},
@@ -49,6 +49,7 @@ constexpr std::array<UnitWord, 55> unit_words{{{"msec", 1e-3, "s"},
                                                {"b", 0.125, "byte"},
                                                {"FLOP", 1.0, "FLOP"},
                                                {"flop", 1.0, "FLOP"},
+                                               {"Flop", 1.0, "FLOP"},
                                                {"FLOPS", 1.0, "FLOP/s"},
                                                {"Hz", 1.0, "1/s"},
                                                {"GPU", 1.0, "device"},
@@ -73,7 +74,9 @@ constexpr std::array<UnitWord, 55> unit_words{{{"msec", 1e-3, "s"},
                                                {"it", 1.0, ""},
                                                {"call", 1.0, ""},
                                                {"of", 1.0, ""},
-                                               {"peak", 1.0, ""}}};
+                                               {"peak", 1.0, ""},
+                                               {"MFU", 1.0, ""},
+                                               {"HFU", 1.0, ""}}};
 
 /// Things that are counted; each is a dimension of its own.
 constexpr std::array<std::string_view, 39> counted{
@@ -82,8 +85,9 @@ constexpr std::array<std::string_view, 39> counted{
     "message",   "link",  "query",     "key",    "cycle",   "epoch",    "failure", "document", "group",  "segment",
     "word",      "image", "operation", "expert", "degree",  "batch",    "USD",     "model",    "request"};
 
-constexpr std::array<std::pair<char, double>, 7> prefixes{
-    {{'k', 1e3}, {'K', 1e3}, {'M', 1e6}, {'G', 1e9}, {'T', 1e12}, {'P', 1e15}, {'E', 1e18}}};
+/// Letters before a word, as powers of 1000, or of 1024 where an i follows.
+constexpr std::array<std::pair<char, int>, 7> prefixes{
+    {{'k', 1}, {'K', 1}, {'M', 2}, {'G', 3}, {'T', 4}, {'P', 5}, {'E', 6}}};
 
 std::optional<Unit> plain_word(std::string_view word) {
   for (const UnitWord &entry : unit_words) {
@@ -97,14 +101,39 @@ std::optional<Unit> plain_word(std::string_view word) {
   return std::nullopt;
 }
 
+/// "Seconds", "sec." and "tflops" as seconds, sec and TFLOPs: only where the letters' case says nothing else, so that b
+/// and B stay bits and bytes.
+std::string usual_case(std::string_view word) {
+  std::string lower(word);
+  std::transform(lower.begin(), lower.end(), lower.begin(),
+                 [](unsigned char letter) { return static_cast<char>(std::tolower(letter)); });
+  const std::size_t flop = lower.find("flop");
+  if (word.starts_with("tflop") || word.starts_with("pflop") || word.starts_with("gflop")) {
+    return std::string(1, static_cast<char>(std::toupper(static_cast<unsigned char>(word[0])))) + "FLOP" +
+           lower.substr(flop + 4);
+  }
+  constexpr std::size_t shortest = 3;
+  const bool is_capitalised = word.size() >= shortest && word.substr(1) == lower.substr(1) && word[0] != lower[0];
+  if (word.size() > shortest && word.ends_with('.')) {
+    lower.pop_back();
+    return lower;
+  }
+  return is_capitalised && !plain_word(word) &&
+                 plain_word(lower.substr(0, lower.size() - (lower.ends_with('s') ? 1 : 0)))
+             ? lower
+             : std::string(word);
+}
+
 /// A word as it is, in the plural, and with a prefix such as T, or Gi before bytes. FLOPS means FLOP/s and is no
 /// plural.
-std::optional<Unit> unit_of_word(std::string_view word) {
+std::optional<Unit> unit_of_word(std::string_view text) {
+  const std::string spelt = usual_case(text);
+  const std::string_view word = spelt;
   for (const std::string_view form : {word, word.substr(0, word.size() - (word.ends_with("s") ? 1 : 0))}) {
     if (const auto plain = plain_word(form)) {
       return plain;
     }
-    for (const auto &[letter, scale] : prefixes) {
+    for (const auto &[letter, exponent] : prefixes) {
       const bool binary = form.size() > 2 && form[0] == letter && form[1] == 'i';
       if (form.empty() || form[0] != letter) {
         continue;
@@ -115,12 +144,7 @@ std::optional<Unit> unit_of_word(std::string_view word) {
                    rest->dimension == "FLOP/s" || rest->dimension == "1/s" || rest->dimension == "token" ||
                    rest->dimension == "parameter");
       if (scalable) {
-        const int exponent = letter == 'k' || letter == 'K' ? 1
-                             : letter == 'M'                ? 2
-                             : letter == 'G'                ? 3
-                             : letter == 'T'                ? 4
-                                                            : 5;
-        rest->scale *= binary ? std::pow(1024.0, exponent) : scale;
+        rest->scale *= std::pow(binary ? 1024.0 : 1e3, exponent);
         return rest;
       }
     }
@@ -170,7 +194,7 @@ std::optional<double> parse_number(std::string_view text) {
                : std::nullopt;
   }
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size() || !(value > 0.0)) {
+  if (error != std::errc{} || end != text.data() + text.size() || !(value > 0.0) || !std::isfinite(value)) {
     return std::nullopt;
   }
   return value;
@@ -192,23 +216,6 @@ bool says_no_scale(std::string_view remark) {
   }
   return true;
 }
-
-/// Unit words of names are lower case, with their own short forms.
-constexpr double gibi = 1073741824.0;
-struct NameUnit {
-  std::string_view word;
-  double scale;
-  std::string_view dimension;
-};
-constexpr std::array<NameUnit, 24> name_units{
-    {{"tokens", 1.0, "token"},  {"ktokens", 1e3, "token"},  {"mtokens", 1e6, "token"},
-     {"bytes", 1.0, "byte"},    {"kb", 1e3, "byte"},        {"mb", 1e6, "byte"},
-     {"gb", 1e9, "byte"},       {"tb", 1e12, "byte"},       {"mib", 1048576.0, "byte"},
-     {"gib", gibi, "byte"},     {"ms", 1e-3, "s"},          {"us", 1e-6, "s"},
-     {"s", 1.0, "s"},           {"percent", 1.0, "%"},      {"flop", 1.0, "FLOP"},
-     {"flops", 1.0, "FLOP"},    {"tflop", 1e12, "FLOP"},    {"tflops", 1e12, "FLOP/s"},
-     {"gflops", 1e9, "FLOP/s"}, {"pflops", 1e15, "FLOP/s"}, {"elements", 1.0, "element"},
-     {"x", 1.0, "x"},           {"seconds", 1.0, "s"},      {"pct", 1.0, "%"}}};
 
 } // namespace
 
@@ -273,32 +280,6 @@ std::optional<Unit> parse_unit(std::string_view text) {
     unit.dimension += "/" + word;
   }
   return text.empty() ? std::nullopt : std::optional<Unit>(unit);
-}
-
-NameParts parse_name(std::string_view name) {
-  NameParts parts;
-  const std::vector<std::string> words = words_of(name);
-  for (std::size_t index = 0; index < words.size(); ++index) {
-    const std::string &word = words[index];
-    const auto *found =
-        std::find_if(name_units.begin(), name_units.end(), [&](const NameUnit &entry) { return entry.word == word; });
-    if (found != name_units.end()) {
-      // "iter_per_s" is a rate, not seconds.
-      const bool divided = index > 0 && words[index - 1] == "per";
-      // "gb_per_s" keeps the scale of its bytes.
-      const bool is_rate = divided && parts.scale > 0.0 && parts.dimension == "byte";
-      parts.scale = is_rate ? parts.scale / found->scale : divided ? 1.0 : found->scale;
-      parts.dimension = is_rate   ? "byte/" + std::string(found->dimension)
-                        : divided ? "1/" + std::string(found->dimension)
-                                  : std::string(found->dimension);
-      if (divided) {
-        parts.stem.push_back(word);
-      }
-    } else if (word != "formula") {
-      parts.stem.push_back(word);
-    }
-  }
-  return parts;
 }
 
 std::vector<std::string> words_of(std::string_view text) {

@@ -23,15 +23,6 @@ inline constexpr std::string_view unknown_unit = "unknown";
 /// "per".
 std::optional<Unit> parse_unit(std::string_view text);
 
-/// A name such as min_block_ktokens taken apart: its words without those that only say a unit or mark a formula, and
-/// the scale that these gave (1e3). Names without a unit word have scale 0.
-struct NameParts {
-  std::vector<std::string> stem;
-  double scale = 0.0;
-  std::string dimension;
-};
-NameParts parse_name(std::string_view name);
-
 /// Words of any text: letters and digits in runs, lower case.
 std::vector<std::string> words_of(std::string_view text);
 bool has_word(const std::vector<std::string> &words, std::string_view word);

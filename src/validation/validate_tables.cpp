@@ -66,7 +66,9 @@ void list_cells(const std::vector<Table> &tables, const Table &table, TableResul
       prediction.reason = "no formula and no model covers it";
       std::string failure;
       if (table.columns[column].unit.dimension == unknown_unit) {
-        prediction.reason = "unit '" + table.columns[column].unit_text + "' is not known";
+        prediction.reason = table.columns[column].unit_text == "-"
+                                ? "the unit that the column's name says is not known"
+                                : "unit '" + table.columns[column].unit_text + "' is not known";
         prediction.formula_failed = true;
       } else if (const auto arithmetic = evaluate_cell(tables, table, row, column, &failure)) {
         prediction.role = Role::predicted;

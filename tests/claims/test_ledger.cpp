@@ -130,6 +130,9 @@ TEST(Ledger, BorrowsChecksFromAnotherFile) {
   EXPECT_THAT(message(), HasSubstr("has no claim 'nobody'"));
   document["claims"][0]["checks_from"] = "missing.json";
   EXPECT_THAT(message(), HasSubstr("missing.json"));
+  std::ofstream(folder / "list.json") << "[]";
+  document["claims"][0]["checks_from"] = "list.json";
+  EXPECT_THAT(message(), HasSubstr("must be an object"));
   document["claims"][0]["checks_from"] = "../other.json";
   EXPECT_THAT(message(), HasSubstr("same folder"));
 }

@@ -186,6 +186,8 @@ TEST(Results, TakesMessageSamplesOfACalibratedMachine) {
   ResultRows none;
   add_results_document(none, machine, "m.json");
   EXPECT_TRUE(none.rows.empty()) << "a published machine measured nothing here";
+  machine["kind"] = 3;
+  EXPECT_THAT(refusal([&] { add_results_document(none, machine, "m.json"); }), HasSubstr("m.json: $.kind"));
 }
 
 TEST(Results, ReadsAFolderAndRefusesAnEmptyOne) {

@@ -229,6 +229,27 @@ TEST(Estimate, CountsWorkFromFirstPrinciples) {
   EXPECT_LT(work.largest_measured_memory_bytes, 8.0 * one_tensor);
 }
 
+TEST(Estimate, CountsThePairsAndThePassThatAreRun) {
+  const auto flop = [](const std::string &settings) {
+    const std::string common =
+        R"("kind":"measured","tokens":64,"query_heads":2,"head_dim":16,"ring_size":2,"warmup":0,)"
+        R"("repetitions":1)";
+    return estimate(plan_of_grid(settings.empty() ? common : common + "," + settings)).measured_flop;
+  };
+  const double dense = 4.0 * 64.0 * 64.0 * 2.0 * 16.0;
+  EXPECT_EQ(flop(""), dense) << "the control";
+  EXPECT_EQ(flop(R"("pass":"backward")"), 2.5 * dense);
+  EXPECT_EQ(flop(R"("mask":"causal")"), 4.0 * (64.0 * 65.0 / 2.0) * 2.0 * 16.0);
+  // Segments of 16 attend among themselves alone: a quarter of the pairs.
+  EXPECT_EQ(flop(R"("pattern":"dilated","segment_lengths":"16","dilation_rates":"1")"), dense / 4.0);
+}
+
+TEST(Expand, RefusesListsThatEndInAComma) {
+  expect_grid_refused(R"("kind":"measured","tokens":64,"ring_size":1,"pattern":"dilated","segment_lengths":"16,",)"
+                      R"("dilation_rates":"1")",
+                      {"segment_lengths", "commas between"});
+}
+
 TEST(Describe, ShowsEveryPoint) {
   const Plan plan = plan_of_grid(R"("kind":"measured","tokens":64,"ring_size":[1,2,4])");
   const std::vector<std::string> lines = describe(plan);

@@ -228,6 +228,54 @@ TEST(SimulationRow, HasTheFieldsThatReadersRelyOn) {
   EXPECT_EQ(row["time_s_interval"]["low"], 1.5);
 }
 
+/// Each figure has a value of its own, so that none can stand in another's place.
+TEST(SimulationRow, HasEachPercentileAndEachPartOfRecoveryInItsPlace) {
+  machine::Machine machine;
+  simulator::SimulationOptions options;
+  options.problem.attention.tokens = 4096 * 8;
+  options.problem.ring_size = 8;
+  simulator::Simulation simulation;
+  simulation.dtype = "float32";
+  simulation.finish = {1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0};
+  simulator::FailureEstimate failures;
+  failures.expected = {11.0, 12.0, 13.0, 14.0, 15.0, 16.0};
+  failures.simulated = {17, {18.0, 0.0, 0.0, 0.0, 0.0, 19.0}, 20.0, 21.0, 22.0, 23.0};
+  simulation.failures = failures;
+  const Json row = simulation_row("p", machine, options, simulation);
+  double value = 1.0;
+  for (const char *percentile : {"p0", "p5", "p25", "p50", "p75", "p95", "p100"}) {
+    EXPECT_EQ(row["finish_s_percentiles"][percentile], value++) << percentile;
+  }
+  value = 11.0;
+  for (const char *field :
+       {"failures_expected", "checkpoint_s", "lost_work_s", "detection_s", "restart_s", "time_with_failures_s",
+        "failure_trials", "failures_mean", "time_with_failures_s_mean", "time_with_failures_s_standard_error"}) {
+    EXPECT_EQ(row[field], value++) << field;
+  }
+  for (const char *percentile : {"p5", "p50", "p95"}) {
+    EXPECT_EQ(row["time_with_failures_s_percentiles"][percentile], value++) << percentile;
+  }
+  EXPECT_EQ(row["field_kinds"]["time_with_failures_s"], "analytic");
+}
+
+TEST(RingRow, OfStoredElementsHasBothErrors) {
+  ring::RingOptions options = sample_options();
+  options.problem.attention.dtype = problem::DType::bfloat16;
+  ring::RingRun run = sample_run();
+  run.verified = true;
+  run.max_error = 1e-3;
+  run.max_stored_error = 2e-3;
+  run.stored_error_bound = 3e-3;
+  run.max_stored_lse_error = 4e-3;
+  run.stored_lse_error_bound = 5e-3;
+  const Json row = ring_row("p", options, run);
+  EXPECT_EQ(row["max_error"], 1e-3);
+  EXPECT_EQ(row["max_stored_error"], 2e-3);
+  EXPECT_EQ(row["stored_error_bound"], 3e-3);
+  EXPECT_EQ(row["max_stored_lse_error"], 4e-3);
+  EXPECT_EQ(row["stored_lse_error_bound"], 5e-3);
+}
+
 TEST(MemoryRow, SaysHowTheDesignKeepsItsQueries) {
   schedule::RingProblem problem;
   problem.attention.tokens = 8192;

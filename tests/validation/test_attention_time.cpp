@@ -127,5 +127,15 @@ TEST(AttentionCell, IsShownInTheUnitOfItsColumn) {
   EXPECT_DOUBLE_EQ(shown(cell, 0.5), 131072.0);
 }
 
+TEST(AttentionTime, AnAllGatherJoinsNothing) {
+  AttentionConstants costly = free_constants();
+  costly.merge_bytes = 4000.0;
+  const auto seconds = [](RingKind kind, const AttentionConstants &constants) {
+    return attention_seconds(causal_cell(8, kind), free_machine(), constants);
+  };
+  EXPECT_EQ(seconds(RingKind::all_gather, costly), seconds(RingKind::all_gather, free_constants()));
+  EXPECT_GT(seconds(RingKind::zigzag, costly), seconds(RingKind::zigzag, free_constants())) << "the control";
+}
+
 } // namespace
 } // namespace ringscale::validation

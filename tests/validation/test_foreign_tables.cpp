@@ -96,6 +96,24 @@ TEST(ForeignTable, DevicesAreFoundInWordsNamesAndNodes) {
   EXPECT_THAT(none.at(0, "ring_ms").reason, HasSubstr("no number of devices")) << "a ring is not one device";
 }
 
+TEST(ForeignTable, AnUnclearNumberOfDevicesIsNotGuessed) {
+  const auto said = [](const Json &changes, const char *column = "time") {
+    Json all{{"gpus", nullptr}, {"gpu", nullptr}};
+    all.update(changes);
+    const Answer answer = of_one(setup_of(all), Json::array({column_of(column, "ms")}), {{column, 60}});
+    return answer.at(0, column).read_as + answer.at(0, column).reason;
+  };
+  EXPECT_THAT(said({{"hardware", "8x H100 SXM"}}), HasSubstr("8 x h100_ndr"));
+  EXPECT_THAT(said({{"hardware", "H100"}, {"nodes", 4}, {"gpus_per_node", 8}}), HasSubstr("32 x h100_ndr"));
+  EXPECT_THAT(said({{"hardware", "8x H100 per node"}, {"nodes", 4}}), HasSubstr("32 x h100_ndr"));
+  EXPECT_THAT(said({{"hardware", "8x H100"}, {"nodes", 1}}), HasSubstr("8 x h100_ndr"));
+  EXPECT_THAT(said({{"hardware", "8x H100"}, {"nodes", 4}}), HasSubstr("not clear")) << "8 or 32";
+  EXPECT_THAT(said({{"hardware", "H100"}, {"nodes", 4}}), HasSubstr("not clear")) << "not one";
+  EXPECT_THAT(said({{"hardware", "2 nodes (8 H100)"}}), HasSubstr("not clear"));
+  EXPECT_THAT(said({{"hardware", "H100"}}), HasSubstr("not said and assumed: one device"));
+  EXPECT_THAT(said({{"hardware", "H100"}}, "ring_time"), HasSubstr("no number of devices"));
+}
+
 TEST(ForeignTable, TensorParallelDevicesDivideHeadsAndNotTokens) {
   const Answer answer = of_one(setup_of({{"gpus", 32}, {"tp", 4}, {"cp", 8}}), ring_ms, {{"ring_ms", 12}});
   EXPECT_THAT(answer.at(0, "ring_ms").read_as, AllOf(HasSubstr("ring of 8"), HasSubstr("8/8 heads")));
@@ -134,6 +152,105 @@ TEST(ForeignTable, FlopRatesAreOfOneDeviceUnlessTheyAreBeyondItsPeak) {
     EXPECT_NEAR(*answer.at(row, "throughput").value, one * std::pow(2.0, row + 1.0), 1e-6 * one);
     EXPECT_NEAR(*answer.at(row, "speed").value, one, 1e-6 * one);
   }
+}
+
+/// 32 devices at 300 TFLOP/s each, 4 of them dividing the heads: printed in four ways it is one time.
+TEST(ForeignTable, RatesOfTensorParallelDevicesAreOfAllOfThem) {
+  const double flop = 4.0 * 65536.0 * 65536.0 * 32.0 * 128.0;
+  const double seconds = flop / (32.0 * 200e12);
+  const Json columns = Json::array({column_of("total_tflops", "TFLOP/s"), column_of("tflops_per_gpu", "TFLOP/s"),
+                                    column_of("tokens_of_one", "tokens/s/GPU"), column_of("time", "s")});
+  const Answer answer = of_one(setup_of({{"gpus", 32}, {"tp", 4}, {"cp", 8}, {"causal", false}}), columns,
+                               {{"total_tflops", 6400},
+                                {"tflops_per_gpu", 200},
+                                {"tokens_of_one", 65536.0 / seconds / 32.0},
+                                {"time", seconds}});
+  const double predicted_s = *answer.at(0, "time").value;
+  EXPECT_NEAR(*answer.at(0, "total_tflops").value, flop / predicted_s / 1e12, 1e-6 * flop / predicted_s / 1e12);
+  EXPECT_NEAR(*answer.at(0, "tflops_per_gpu").value * 32.0, *answer.at(0, "total_tflops").value, 1e-3);
+  EXPECT_NEAR(*answer.at(0, "tokens_of_one").value, 65536.0 / predicted_s / 32.0, 1e-6 * 65536.0 / predicted_s);
+  for (const char *column : {"total_tflops", "tflops_per_gpu", "tokens_of_one", "time"}) {
+    EXPECT_EQ(answer.at(0, column).doubt, "") << column;
+  }
+  const Answer no_heads = of_one(setup_of({{"gpus", 32}, {"tp", 4}, {"heads", nullptr}}),
+                                 Json::array({column_of("ring_ms", "ms")}), {{"ring_ms", 12}});
+  EXPECT_THAT(no_heads.at(0, "ring_ms").reason, HasSubstr("no heads"));
+}
+
+TEST(ForeignTable, AHopBesideAnAllToAllMovesTheHeadsOfOneDevice) {
+  const auto hop_us = [](int ring, int all_to_all) {
+    return *of_one(setup_of({{"gpus", ring * all_to_all}, {"ring_degree", ring}, {"ulysses_degree", all_to_all}}),
+                   Json::array({column_of("hop", "us")}), {{"hop", 500}})
+                .at(0, "hop")
+                .value;
+  };
+  // Both move 65536 / 4 x 32 / 2 tokens x heads on the node's links; latency 2 us.
+  EXPECT_NEAR(hop_us(4, 2) - 2.0, (hop_us(4, 1) - 2.0) / 2.0, 1e-6);
+  const Answer backward = of_one(setup_of({}), Json::array({column_of("bwd_comm", "us")}), {{"bwd_comm", 500}});
+  EXPECT_THAT(backward.at(0, "bwd_comm").reason, HasSubstr("backward pass"));
+}
+
+TEST(ForeignTable, LettersAreUnitsOfLengthsAndUnknownUnitsAreNoSettings) {
+  const auto read_as = [](const char *unit, const Json &length) {
+    const Answer answer = of_one(setup_of({{"sequence_tokens", nullptr}}),
+                                 Json::array({column_of("seq_len", unit), column_of("ring_ms", "ms")}),
+                                 {{"seq_len", length}, {"ring_ms", 60}});
+    const Prediction &prediction = answer.at(0, "ring_ms");
+    return prediction.read_as + prediction.reason;
+  };
+  EXPECT_THAT(read_as("K", 128), HasSubstr("131072 tokens in all"));
+  EXPECT_THAT(read_as("k", 100), HasSubstr("100000 tokens in all"));
+  EXPECT_THAT(read_as("furlongs", 128), HasSubstr("no tokens")) << "and not 128";
+  const Answer labels =
+      of_one(setup_of({}), Json::array({column_of("method", "name"), column_of("note", ""), column_of("time", "ms")}),
+             {{"method", "striped"}, {"note", "x"}, {"time", 60}});
+  EXPECT_THAT(labels.at(0, "time").read_as, HasSubstr("striped ring of 8")) << "texts alone are labels";
+}
+
+TEST(ForeignTable, ABatchInTokensIsNotOneOfSequences) {
+  const Json setup{{"gpu", "A100"}, {"gpus", 64}, {"tp", 2}, {"model", "7B"}, {"sequence_tokens", 4096}};
+  const auto read_as = [&](const Json &changes, const Json &columns, const Json &row) {
+    Json changed = setup;
+    changed.update(changes);
+    return of_one(changed, columns, row).at(0, "mfu").read_as;
+  };
+  const Json mfu = Json::array({column_of("mfu", "%")});
+  EXPECT_THAT(read_as({{"global_batch", 1024}}, mfu, {{"mfu", 45}}), HasSubstr("batch 1024")) << "the control";
+  EXPECT_THAT(read_as({{"global_batch", "4M tokens"}}, mfu, {{"mfu", 45}}), HasSubstr("batch 1024"));
+  EXPECT_THAT(read_as(Json::object(), Json::array({column_of("global_batch", "M tokens"), column_of("mfu", "%")}),
+                      {{"global_batch", 4.194304}, {"mfu", 45}}),
+              HasSubstr("batch 1024"));
+}
+
+TEST(ForeignTable, FiguresPrintedAsTextsAreFiguresWhereTheNameSaysTheirUnit) {
+  const Json columns = Json::array({column_of("Method", "-"), column_of("Seq len", "-"), column_of("Fwd (ms)", "-"),
+                                    column_of("MFU", "-"), column_of("Max context", "-"), column_of("remark", "-")});
+  const Json rows = Json::array({{{"Method", "Ring"},
+                                  {"Seq len", "64K"},
+                                  {"Fwd (ms)", "32.1*"},
+                                  {"MFU", "40%"},
+                                  {"Max context", "1M"},
+                                  {"remark", "12"}},
+                                 {{"Method", "Striped"},
+                                  {"Seq len", "128K"},
+                                  {"Fwd (ms)", "OOM"},
+                                  {"MFU", "-"},
+                                  {"Max context", "2M"},
+                                  {"remark", "13"}}});
+  const Json setup{{"GPU", "8x H100 SXM"}, {"Heads", "32"}, {"Head dim", 128}, {"causal", "True"}};
+  const Answer answer(Json::array({table_of("F", setup, columns, rows)}));
+  EXPECT_EQ(*answer.tables[0].number(0, 2), 32.1);
+  EXPECT_THAT(answer.at(0, "Fwd (ms)").read_as,
+              AllOf(HasSubstr("8 x h100_ndr, contiguous ring"), HasSubstr("65536 tokens"),
+                    HasSubstr("32/32 heads of 128"), HasSubstr(", causal")));
+  EXPECT_EQ(answer.at(1, "Fwd (ms)").printed, "OOM");
+  EXPECT_EQ(*answer.tables[0].number(0, 3), 40.0);
+  EXPECT_EQ(answer.tables[0].columns[3].unit.dimension, "%");
+  EXPECT_EQ(*answer.tables[0].number(0, 4), 1048576.0);
+  EXPECT_EQ(answer.tables[0].columns[5].unit.dimension, "text") << "the control: numbers without a unit are labels";
+  // Nothing is said of a mask: that is an assumption and printed as one.
+  const Answer bare = of_one(setup_of({{"causal", nullptr}, {"attention", "flash"}}), ring_ms, {{"ring_ms", 20}});
+  EXPECT_THAT(bare.at(0, "ring_ms").read_as, HasSubstr("assumed: batch 1, no mask"));
 }
 
 TEST(ForeignTable, AFigureBeyondThePeakIsDoubted) {
@@ -213,6 +330,76 @@ TEST(ForeignTable, InferenceAndWholeRunsAreNoTrainingSteps) {
   EXPECT_THAT(answer.at(0, "ttft").reason, HasSubstr("inference"));
   EXPECT_THAT(answer.at(0, "training_time").reason, HasSubstr("whole run"));
   EXPECT_THAT(answer.at(0, "step").read_as, HasSubstr("32 layers of 4096")) << "the control: a size in a name";
+}
+
+TEST(ForeignTable, LayoutsOfTrainingAreReadOrRefusedAndNotBent) {
+  const auto said = [](const Json &changes) {
+    Json setup{
+        {"model", "7B"}, {"hardware", "64x A100 80GB"}, {"sequence_tokens", 4096}, {"global_batch", 512}, {"tp", 2}};
+    setup.update(changes);
+    const Answer answer = of_one(setup, Json::array({column_of("step", "s")}), {{"step", 10}});
+    return answer.at(0, "step").read_as + answer.at(0, "step").reason;
+  };
+  EXPECT_THAT(said(Json::object()), AllOf(HasSubstr("data 32"), HasSubstr("no mask"), HasSubstr("nothing recomputed")));
+  EXPECT_THAT(said({{"recompute", true}}), AllOf(HasSubstr("all recomputed"), Not(HasSubstr("nothing recomputed"))));
+  EXPECT_THAT(said({{"activation_checkpointing", "yes"}}), HasSubstr("all recomputed"));
+  EXPECT_THAT(said({{"gradient_checkpointing", "selective"}}), HasSubstr("attention recomputed"));
+  EXPECT_THAT(said({{"recompute", "block-wise"}}), HasSubstr("known words: none, selective, full"));
+  EXPECT_THAT(said({{"mask", "causal"}}), HasSubstr(", causal"));
+  EXPECT_THAT(said({{"attention", "non-causal"}}), HasSubstr("no mask"));
+  EXPECT_THAT(said({{"gpus", 64}, {"tp", 8}, {"pp", 4}, {"dp", 4}}), HasSubstr("are not all devices"));
+  EXPECT_THAT(said({{"gpus", 60}, {"tp", 8}}), HasSubstr("are not all devices"));
+  EXPECT_THAT(said({{"hardware", "8 nodes of 8x A100 80GB"}}), HasSubstr("64 x a100"));
+  EXPECT_THAT(said({{"hardware", "A100 80GB"}}), HasSubstr("no data parallelism"));
+  EXPECT_THAT(said({{"global_batch", 4}}), AllOf(HasSubstr("context 8"), HasSubstr("beyond the batch share")));
+  EXPECT_THAT(said({{"model", "Mixtral 8x7B"}}), Not(HasSubstr("layers of")));
+  EXPECT_THAT(said({{"model", "some MoE 7B"}}), HasSubstr("mixture of experts"));
+}
+
+/// 18 bytes for each of L h^2 (2 + 2 k + f) parameters, with key/value heads and three matrices of the stated width.
+TEST(ForeignTable, ModelsNamedBySizeHaveTheirPublicShape) {
+  const Json columns = Json::array({column_of("weights_gb", "GB")});
+  const Json setup{{"gpu", "H100"}, {"gpus", 8}, {"tp", 8}, {"sequence_tokens", 8192}, {"global_batch", 8}};
+  Json named = setup;
+  named["model"] = "Llama-3 8B";
+  const double expected = 18.0 * 32.0 * 4096.0 * 4096.0 * (2.0 + 2.0 * 8.0 / 32.0 + 3.0 * 14336.0 / 4096.0) / 8.0 / 1e9;
+  EXPECT_NEAR(*of_one(named, columns, {{"weights_gb", 18}}).at(0, "weights_gb").value, expected, 1e-9);
+  Json stated = setup;
+  stated.update({{"layers", 32}, {"hidden_size", 4096}, {"heads", 32}, {"kv_heads", 8}, {"ffn_size", 14336}});
+  EXPECT_NEAR(*of_one(stated, columns, {{"weights_gb", 18}}).at(0, "weights_gb").value, expected, 1e-9);
+  Json of_device = stated;
+  of_device["gpus"] = 32;
+  of_device.erase("global_batch");
+  of_device["batch_per_gpu"] = 2;
+  EXPECT_THAT(of_one(of_device, Json::array({column_of("step", "s")}), {{"step", 1}}).at(0, "step").read_as,
+              HasSubstr("data 4, context 1; 32 layers of 4096, 8192 tokens, batch 8 "));
+}
+
+/// The state of 16 bytes a parameter leaves room for tokens: one figure gives the bytes of a token, the next follows.
+TEST(ForeignTable, LongestContextsFollowTheMemoryLeft) {
+  const Json columns = Json::array({column_of("model_size", "B"), column_of("max_context", "tokens")});
+  const Answer answer(Json::array({table_of(
+      "F", {{"gpu", "A100 80GB"}, {"gpus", 8}}, columns,
+      Json::array({{{"model_size", 7}, {"max_context", 100000}}, {{"model_size", 13}, {"max_context", 50000}}}))}));
+  const double small = (80e9 - 16.0 * 7e9 / 8.0) / (4096.0 * 32.0);
+  const double large = (80e9 - 16.0 * 13e9 / 8.0) / (5120.0 * 40.0);
+  const Prediction &fitted = answer.at(0, "max_context");
+  const Prediction &other = answer.at(1, "max_context");
+  const bool first = fitted.role == Role::fitted;
+  EXPECT_NEAR(first ? *other.value : *fitted.value, first ? 100000.0 * large / small : 50000.0 * small / large, 1e-6);
+}
+
+TEST(ForeignTable, FlopRatesOfTrainingBeyondThePeakAreOfAllDevices) {
+  const Json setup{{"model", "7B"}, {"gpu", "A100"}, {"gpus", 64}, {"sequence_tokens", 4096}, {"global_batch", 512}};
+  const Json columns = Json::array({column_of("tflops_per_gpu", "TFLOP/s"), column_of("speed", "TFLOPS")});
+  const Answer answer = of_one(setup, columns, {{"tflops_per_gpu", 150}, {"speed", 9600}});
+  EXPECT_NEAR(*answer.at(0, "speed").value, 64.0 * *answer.at(0, "tflops_per_gpu").value, 1e-6);
+  EXPECT_EQ(answer.at(0, "speed").doubt, "");
+  // The same of tokens, which are one run printed twice.
+  const Json tokens =
+      Json::array({column_of("tokens_of_one", "tokens/s/GPU"), column_of("tokens_of_all", "K tokens/s")});
+  const Answer twice = of_one(setup, tokens, {{"tokens_of_one", 3000}, {"tokens_of_all", 192}});
+  EXPECT_NEAR(*twice.at(0, "tokens_of_all").value * 1e3, 64.0 * *twice.at(0, "tokens_of_one").value, 1e-6);
 }
 
 TEST(ForeignTable, DevicesThatShareASequenceHoldMoreOfIt) {

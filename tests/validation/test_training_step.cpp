@@ -72,6 +72,59 @@ TEST(TrainingStep, EveryShareThatGrowsMakesItFasterAndExposedMessagesSlower) {
   EXPECT_GT(training_seconds(step_175b(), machine, {0.6, 0.5, 0.9}), seconds);
 }
 
+/// Peak without end: what is left is memory traffic, messages and the optimiser.
+TEST(TrainingStep, OptimiserTrafficIsThirtySixBytesAParameter) {
+  machine::Machine machine = machine_named("a100_nvlink_hdr");
+  for (machine::Arithmetic &arithmetic : machine.roofline.arithmetic) {
+    arithmetic.peak_flop_per_s.value = 1e40;
+  }
+  TrainingStep step = step_175b();
+  step.vocabulary = 0.0;
+  step.pipeline = 1.0;
+  step.global_batch = 1.0;
+  const double one_s = training_seconds(step, machine, {});
+  step.global_batch = 2.0;
+  const double optimiser_s = 2.0 * one_s - training_seconds(step, machine, {});
+  const double parameters = 96.0 * 12.0 * 12288.0 * 12288.0;
+  EXPECT_NEAR(optimiser_s * machine.roofline.memory_bandwidth_bytes_per_s.value / (36.0 * parameters / 8.0), 1.0, 1e-6);
+}
+
+TEST(TrainingStep, LogitsAreComputedOnceForwardAndTwiceBackward) {
+  machine::Machine machine = machine_named("a100_nvlink_hdr");
+  machine.roofline.memory_bandwidth_bytes_per_s.value = 1e30;
+  TrainingStep with = step_175b();
+  TrainingStep without = with;
+  without.vocabulary = 0.0;
+  const TrainingConstants constants{0.5, 0.5, 1.0};
+  const double flop = 3.0 * 64.0 * 2.0 * 2048.0 * 12288.0 * 51200.0;
+  for (const Recompute recompute : {Recompute::none, Recompute::full}) {
+    with.recompute = without.recompute = recompute;
+    const double seconds = training_seconds(with, machine, constants) - training_seconds(without, machine, constants);
+    EXPECT_NEAR(seconds / (flop / (64.0 * 312e12 * 0.5)), 1.0, 1e-6);
+  }
+}
+
+TEST(TrainingStep, MessagesAreSentAgainForWhatIsRecomputed) {
+  machine::Machine machine = machine_named("a100_nvlink_hdr");
+  machine.roofline.memory_bandwidth_bytes_per_s.value = 1e40;
+  for (machine::Arithmetic &arithmetic : machine.roofline.arithmetic) {
+    arithmetic.peak_flop_per_s.value = 1e40;
+  }
+  TrainingStep step = step_175b();
+  step.pipeline = 1.0;
+  const auto seconds = [&](Recompute recompute, bool sequence_parallel) {
+    step.recompute = recompute;
+    step.sequence_parallel = sequence_parallel;
+    return training_seconds(step, machine, {0.6, 0.5, 1.0});
+  };
+  // 8 (t - 1) / t e s b h a layer and sequence.
+  const double bytes = 8.0 * 7.0 / 8.0 * 2.0 * 2048.0 * 12288.0 * 96.0 * 64.0;
+  const double plain_s = seconds(Recompute::none, false);
+  EXPECT_NEAR(plain_s * machine.links.front().bandwidth_bytes_per_s.value / bytes, 1.0, 1e-6);
+  EXPECT_NEAR(seconds(Recompute::full, false) / plain_s, 1.5, 1e-6);
+  EXPECT_NEAR(seconds(Recompute::full, true) / plain_s, 1.125, 1e-6) << "one gather of four messages";
+}
+
 TEST(TrainingStep, UtilisationLiesBetweenItsShares) {
   TrainingStep step = step_175b();
   EXPECT_DOUBLE_EQ(utilisation(step, {0.4, 0.4, 0.0}), 0.4);

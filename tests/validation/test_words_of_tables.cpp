@@ -31,6 +31,16 @@ TEST(CellText, OfANumberIsTheNumberInTheUnitOfItsColumn) {
   EXPECT_DOUBLE_EQ(*number_in("3.2 s", "ms"), 3200.0);
   EXPECT_DOUBLE_EQ(*number_in("128K", "1e3 tokens"), 131.072);
   EXPECT_DOUBLE_EQ(*number_in("2e-3", "s"), 2e-3);
+  EXPECT_DOUBLE_EQ(*number_in("210K", "tokens/s"), 210e3);
+  EXPECT_DOUBLE_EQ(*number_in("2.1M", "K tokens/s"), 2.1e3);
+  EXPECT_DOUBLE_EQ(*number_in("7B", "parameters"), 7e9);
+  EXPECT_DOUBLE_EQ(*number_in("2T", "tokens"), 2e12);
+  EXPECT_DOUBLE_EQ(*number_in("60.2 ± 0.4", "ms"), 60.2);
+  EXPECT_DOUBLE_EQ(*number_in("60.2 +/- 0.4 s", "ms"), 60200.0);
+  EXPECT_DOUBLE_EQ(*number_in("60.2 (1.2x)", "ms"), 60.2);
+  EXPECT_DOUBLE_EQ(*number_in("60.2\u00a0ms", "ms"), 60.2);
+  EXPECT_DOUBLE_EQ(*number_in("**60.2**", "ms"), 60.2);
+  EXPECT_DOUBLE_EQ(*number_in("60.2^a", "ms"), 60.2);
 }
 
 TEST(CellText, OfNoNumberIsAMarkOrAMistake) {
@@ -41,11 +51,12 @@ TEST(CellText, OfNoNumberIsAMarkOrAMistake) {
   for (const char *text : {"> 3 h", ">80", "≥ 2", "timeout", "up to 5"}) {
     EXPECT_EQ(read_cell_text(text, ms)->kind, CellText::Kind::bound) << text;
   }
-  for (const char *text : {"-", "—", "n/a", "N/A*", "failed"}) {
+  for (const char *text : {"-", "—", "n/a", "N/A*", "failed", "DNF", "×"}) {
     EXPECT_EQ(read_cell_text(text, ms)->kind, CellText::Kind::absent) << text;
   }
   // The control: what may hide a factor is no number.
-  for (const char *text : {"fast", "1.5 2.5", "1.2.3", "12 GB", "3 tokens", "1,23", "5K", "12a4"}) {
+  for (const char *text : {"fast", "1.5 2.5", "1.2.3", "12 GB", "3 tokens", "1,23", "5K", "12a4", "60 ± x", "58-62",
+                           "60 (50)", "60 (0.4)", "7B"}) {
     EXPECT_FALSE(read_cell_text(text, ms)) << text;
   }
 }
@@ -75,17 +86,55 @@ TEST(SettingNames, ATextStatesASettingOnce) {
   EXPECT_FALSE(setting_in_text("sent in s 64", "sequence_tokens")) << "a symbol needs its =";
 }
 
-TEST(DeviceWords, SayHowManyDevices) {
-  const auto devices = [](const std::string &text) { return devices_in_words(words_of(text)).value_or(0.0); };
+TEST(DeviceCounts, AreReadFromWords) {
+  const auto devices = [](const std::string &text) { return devices_in_text(text).devices.value_or(0.0); };
   EXPECT_EQ(devices("8x A100"), 8.0);
   EXPECT_EQ(devices("16 x A100-80GB-SXM"), 16.0);
   EXPECT_EQ(devices("32 H100s"), 32.0);
   EXPECT_EQ(devices("8xH100"), 8.0);
   EXPECT_EQ(devices("A100 x8"), 8.0);
+  EXPECT_EQ(devices("H100 SXM x 8"), 8.0);
+  EXPECT_EQ(devices("H100×8"), 8.0);
+  EXPECT_EQ(devices("8 × H100 80GB HBM3"), 8.0);
+  EXPECT_EQ(devices("4 x 80GB A100"), 4.0);
+  EXPECT_EQ(devices("16 Nvidia Tesla V100"), 16.0);
+  EXPECT_EQ(devices("1,024 H100"), 1024.0);
+  EXPECT_EQ(devices("two A100s"), 2.0);
   EXPECT_EQ(devices("64 GPUs"), 64.0);
   EXPECT_EQ(devices("TPUv4-1024"), 1024.0);
-  EXPECT_EQ(devices("8 GPUs per node"), 0.0);
-  EXPECT_EQ(devices("A100 80GB"), 0.0);
+  EXPECT_EQ(devices("TPU v4-64"), 64.0);
+  EXPECT_EQ(devices("an 8-GPU A100 node"), 8.0);
+  for (const char *text : {"A100 80GB", "A100 80 GB", "DGX A100", "TPU v5e 16 GB", "H100", "2023"}) {
+    const DeviceCount count = devices_in_text(text);
+    EXPECT_FALSE(count.devices || count.of_a_node || count.is_unclear) << text;
+  }
+}
+
+TEST(DeviceCounts, OfNodesMultiply) {
+  const auto devices = [](const std::string &text) { return devices_in_text(text).devices.value_or(0.0); };
+  EXPECT_EQ(devices("4 nodes of 8x A100"), 32.0);
+  EXPECT_EQ(devices("4 nodes x 8 H100"), 32.0);
+  EXPECT_EQ(devices("8 A100 x 4 nodes"), 32.0);
+  EXPECT_EQ(devices("4x8 A100"), 32.0);
+  EXPECT_EQ(devices("32 nodes, 8 H100 each"), 256.0);
+  EXPECT_EQ(devices("four nodes with 8 GPUs per node"), 32.0);
+  EXPECT_EQ(devices("four 8-GPU nodes"), 32.0);
+  EXPECT_EQ(devices("16 A100 on 2 nodes"), 16.0);
+  EXPECT_EQ(devices("4 nodes (32 GPUs)"), 32.0);
+  EXPECT_EQ(devices("4 nodes of 8 A100 (32 GPUs)"), 32.0);
+  EXPECT_EQ(devices("1 node, 8 GPUs"), 8.0);
+  EXPECT_EQ(devices_in_text("8 GPUs per node").of_a_node, 8.0);
+  EXPECT_EQ(devices_in_text("8 GPUs/node").of_a_node, 8.0);
+  EXPECT_EQ(devices_in_text("8-GPU nodes").of_a_node, 8.0);
+  EXPECT_EQ(devices_in_text("2 DGX H100 nodes").nodes, 2.0);
+  EXPECT_EQ(devices_in_text("2 A100 nodes").nodes, 2.0);
+  for (const char *text :
+       {"2 nodes (8 GPUs)", "8 and 16 GPUs", "8-16 GPUs", "8 A100, 2 nodes", "4 nodes of 8 A100 (16 GPUs)"}) {
+    EXPECT_TRUE(devices_in_text(text).is_unclear) << text;
+  }
+}
+
+TEST(DeviceWords, OfNamesSayHowManyDevices) {
   EXPECT_EQ(devices_in_name(words_of("time_8_gpus_ms")), 8.0);
   EXPECT_EQ(devices_in_name(words_of("ring_16gpu")), 16.0);
   EXPECT_FALSE(devices_in_name(words_of("tflops_per_gpu")));
@@ -110,6 +159,8 @@ TEST(ModelSize, IsReadFromNames) {
   EXPECT_EQ(billions_in("7B-MHA"), 7.0);
   EXPECT_FALSE(billions_in("A100-80GB"));
   EXPECT_FALSE(billions_in("64bit"));
+  EXPECT_FALSE(billions_in("Mixtral 8x7B"));
+  EXPECT_FALSE(billions_in("MoE-A2.7B"));
 }
 
 TEST(WorkLimits, EachIsOneLineThatNamesThePlaceAndTheLimit) {
