@@ -95,7 +95,8 @@ TEST(Strips, CoverTheRingAndFillEachOthersGhosts) {
   for (std::uint64_t seed = 0; seed < 100; ++seed) {
     Draw draw(seed, 0x73747269U);
     const std::int64_t ring_size = Strips::smallest_ring + draw.below(5000);
-    const Strips strips(ring_size, 1 + draw.below(600));
+    // Widths of a few ranks are what many threads ask for.
+    const Strips strips(ring_size, 1 + draw.below(seed % 2 == 0 ? 600 : 20));
     ASSERT_EQ(strips.cells() % 2, 0);
     ASSERT_EQ(strips.ghost() % steps_per_noise_group, 0);
     EXPECT_EQ(strips.first_rank(0), 0);
