@@ -84,22 +84,21 @@ double PlanCosts::crowd_of(const machine::Machine &machine, const machine::Link 
   return machine::crowd_factor(link, machine::nearer_group(machine, link), traffic);
 }
 
-double PlanCosts::message_s(const Transfer &transfer) const {
+double PlanCosts::message_of_bytes_s(const Transfer &transfer, double bytes) const {
   const Type &sender = type(transfer.from);
   const Type &receiver = type(transfer.to);
   if (&sender != &receiver) {
-    return std::max(link_message_s(sender.machine, sender.machine.links.back(), transfer),
-                    link_message_s(receiver.machine, receiver.machine.links.back(), transfer));
+    return std::max(link_message_s(sender.machine, sender.machine.links.back(), transfer, bytes),
+                    link_message_s(receiver.machine, receiver.machine.links.back(), transfer, bytes));
   }
   const std::int64_t first = fleet_.first_rank(fleet_.type_of(transfer.from));
   const machine::Link &link = machine::link_between(sender.machine, transfer.from - first, transfer.to - first);
-  return link_message_s(sender.machine, link, transfer);
+  return link_message_s(sender.machine, link, transfer, bytes);
 }
 
-double PlanCosts::link_message_s(const machine::Machine &machine, const machine::Link &link,
-                                 const Transfer &transfer) const {
+double PlanCosts::link_message_s(const machine::Machine &machine, const machine::Link &link, const Transfer &transfer,
+                                 double bytes) const {
   const double crowd = crowd_of(machine, link, hop_distance(transfer));
-  const double bytes = transfer.is_result ? result_bytes(transfer.owner) : block_bytes(transfer.owner);
   const bool two = options_.problem.layout == schedule::MessageLayout::separate && !transfer.is_result;
   if (two && (link.rendezvous || link.receive_buffer_bytes > 0)) {
     return 2.0 * machine::message_time(link, 0.5 * bytes, crowd);

@@ -96,18 +96,19 @@ void find_memory(const machine::Fleet &fleet, const SimulationOptions &options, 
   }
 }
 
-/// What a faster part would have to be for the ring to go faster.
-std::string bound_of(const Simulation &result, double fixed_s, double latency_s) {
+/// What would have to be faster for the ring to go faster: what decides the steps of the slowest device, its work or
+/// its messages, and of these the part that bytes have no share in or the rest.
+std::string bound_of(const Simulation &result, double empty_hop_s) {
   if (!result.fits_memory) {
     return "memory";
   }
   if (result.slowest.waiting_s > 0.5 * result.time_s) {
     return "waiting";
   }
-  if (result.work_s + fixed_s >= result.hop_s) {
+  if (result.slowest.step_work_s >= result.slowest.step_messages_s) {
     return "compute";
   }
-  return latency_s > 0.5 * result.hop_s ? "latency" : "bandwidth";
+  return empty_hop_s > 0.5 * result.hop_s ? "latency" : "bandwidth";
 }
 
 } // namespace
@@ -132,7 +133,7 @@ void summarise_finish(std::vector<std::int64_t> ticks, Simulation &result) {
 }
 
 void complete(const machine::Fleet &fleet, const SimulationOptions &options, std::int64_t element_bytes,
-              double step_fixed_s, Simulation &result) {
+              double empty_hop_s, Simulation &result) {
   const problem::AttentionProblem &attention = options.problem.attention;
   const auto tokens = static_cast<double>(attention.batch) * static_cast<double>(attention.tokens);
   result.tokens_per_s = tokens / result.time_s;
@@ -140,11 +141,7 @@ void complete(const machine::Fleet &fleet, const SimulationOptions &options, std
   result.extrapolated = !result.extrapolation.empty();
   find_interval(fleet, options, result);
   find_memory(fleet, options, element_bytes, result);
-  double latency_s = 0.0;
-  for (std::size_t type = 0; type < fleet.types(); ++type) {
-    latency_s = std::max(latency_s, fleet.machine(type).links.back().latency_s.value);
-  }
-  result.bound = bound_of(result, step_fixed_s, latency_s);
+  result.bound = bound_of(result, empty_hop_s);
 }
 
 } // namespace ringscale::simulator

@@ -257,7 +257,7 @@ TEST(Ranking, FullLinksArePreferredToHalfOfThem) {
                                          [](const Evaluation &one) { return one.configuration.ring_size == 16; });
   EXPECT_EQ(best.configuration.schedule, schedule::Schedule::bidirectional_ring);
   EXPECT_EQ(best.bound, "bandwidth");
-  EXPECT_THAT(explain_bound(best), ::testing::StartsWith("bandwidth: a hop takes"));
+  EXPECT_THAT(explain_bound(best), ::testing::StartsWith("bandwidth: a step's messages take"));
 }
 
 TEST(Ranking, RefusesBadQuestions) {
