@@ -270,6 +270,7 @@ TickScale plan_tick_scale(const PlanCosts &costs, const SimulationOptions &optio
   constexpr double most_additions = 4.0;
   const double longest_s = work_s + most_messages * costs.largest_message_s() + 2.0 * most_copy_s +
                            most_additions * most_tokens_addition_s * costs.largest_time_factor();
+  require_countable_steps(longest_s, schedule::step_count(costs.problem()) + 1);
   TickScale scale;
   if (longest_s > 0.0) {
     scale.tick_s = longest_s / std::ldexp(1.0, bits);
