@@ -78,6 +78,7 @@ private:
     double step_fixed_s = 0.0;
     double hidden_fraction = 1.0;
     double copy_bytes_per_s = 0.0;
+    std::int64_t devices = 0;
   };
 
   static std::size_t index(std::int64_t value) { return static_cast<std::size_t>(value); }
@@ -92,9 +93,8 @@ private:
     return transfer.is_result ? result_bytes(transfer.owner) : block_bytes(transfer.owner);
   }
   double message_of_bytes_s(const Transfer &transfer, double bytes) const;
-  double link_message_s(const machine::Machine &machine, const machine::Link &link, const Transfer &transfer,
-                        double bytes) const;
-  double crowd_of(const machine::Machine &machine, const machine::Link &link, std::int64_t distance) const;
+  double link_message_s(const Type &type, const machine::Link &link, const Transfer &transfer, double bytes) const;
+  double crowd_of(const Type &type, const machine::Link &link, std::int64_t distance) const;
 
   machine::Fleet fleet_;
   SimulationOptions options_;

@@ -174,8 +174,12 @@ void RingCosts::find_core_sharing(const machine::Machine &machine) {
 }
 
 double RingCosts::hop_between(const machine::Fleet &fleet, std::int64_t from, std::int64_t to, double bytes) const {
-  const auto message_s = [&](const machine::Machine &machine, const machine::Link &link) {
-    const machine::Traffic traffic{ring_size(), machine::concurrent_flows(machine, link, ring_size())};
+  const auto message_s = [&](std::size_t type, const machine::Link &link) {
+    const machine::Machine &machine = fleet.machine(type);
+    // Groups and cards hold devices of one type, the farthest link all of them.
+    const std::int64_t devices = fleet.devices_of(type);
+    const std::int64_t in_reach = link.group_devices == 0 ? ring_size() : devices;
+    const machine::Traffic traffic{devices, machine::concurrent_flows(machine, link, in_reach)};
     return machine::message_time(link, bytes,
                                  machine::crowd_factor(link, machine::nearer_group(machine, link), traffic));
   };
@@ -183,11 +187,10 @@ double RingCosts::hop_between(const machine::Fleet &fleet, std::int64_t from, st
   const std::size_t receiver = fleet.type_of(to);
   const machine::Machine &machine = fleet.machine(sender);
   if (sender != receiver) {
-    const machine::Machine &other = fleet.machine(receiver);
-    return std::max(message_s(machine, machine.links.back()), message_s(other, other.links.back()));
+    return std::max(message_s(sender, machine.links.back()), message_s(receiver, fleet.machine(receiver).links.back()));
   }
   const std::int64_t first = fleet.first_rank(sender);
-  return message_s(machine, machine::link_between(machine, from - first, to - first));
+  return message_s(sender, machine::link_between(machine, from - first, to - first));
 }
 
 void RingCosts::find_hops(const machine::Fleet &fleet) {

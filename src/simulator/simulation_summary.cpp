@@ -71,9 +71,14 @@ void find_memory(const machine::Fleet &fleet, const SimulationOptions &options, 
                  Simulation &result) {
   result.fits_memory = true;
   double fullest = -1.0;
+  // Blocks that travel are padded to the longest key tile of all types, and so are the buffers for them.
+  std::int64_t key_tile_tokens = 1;
+  for (std::size_t type = 0; type < fleet.types(); ++type) {
+    key_tile_tokens = std::max(key_tile_tokens, fleet.machine(type).footprint.key_tile_tokens);
+  }
   for (std::size_t type = 0; type < fleet.types(); ++type) {
     const machine::Machine &machine = fleet.machine(type);
-    const memory::KernelFootprint footprint{machine.footprint.key_tile_tokens, machine.footprint.workspace_bytes};
+    const memory::KernelFootprint footprint{key_tile_tokens, machine.footprint.workspace_bytes};
     const std::int64_t rank = rank_with_most_memory(fleet, type, options.problem);
     const memory::MemoryByPurpose memory = memory_of(options.problem, rank, footprint, options.kernel, element_bytes);
     TypeMemory of_type{machine.name,
