@@ -188,6 +188,50 @@ TEST(Summary, TheBoundLooksAtWholeStepsOfTheSlowestDevice) {
   EXPECT_EQ(simulate(slow_links, slow).bound, "compute");
 }
 
+TEST(Summary, ADeviceThatWaitsForASlowerOnesResultIsBoundByWaiting) {
+  // The last result comes home from a device ten times slower to one that has long been done.
+  SimulationOptions options = ring_options(4, 256);
+  options.problem.pass = Pass::backward;
+  options.device_speeds = {1.0, 1.0, 1.0, 0.1};
+  const Simulation result = simulate(simple_machine(1e-9, 1e-9, 1e15), options);
+  EXPECT_NE(result.slowest.rank, 3);
+  EXPECT_GT(result.slowest.waiting_s, 0.5 * result.time_s);
+  EXPECT_EQ(result.bound, "waiting");
+}
+
+TEST(Summary, AnIntervalRestsOnRingsOfTheSameKind) {
+  // Rings whose ranks share cores were 20 to 30 % slower than predicted, the others 10 % to 5 % faster.
+  machine::Machine machine = simple_machine(1e-9, 1e-9, 1e15);
+  machine.core_sharing.cores = 2;
+  machine.core_sharing.neighbour_factor = number(1.0);
+  machine.core_sharing.idle_share = number(0.0);
+  machine.core_sharing.extra_step_s = number(0.0);
+  for (const auto &[shares, measured_s] : {std::pair{true, 1.2}, {true, 1.3}, {false, 0.9}, {false, 0.95}}) {
+    machine::HoldOut point;
+    point.shares_cores = shares;
+    point.measured_s = measured_s;
+    point.predicted_s = 1.0;
+    machine.hold_out.push_back(point);
+  }
+  SimulationOptions options = ring_options(4, 256);
+  const Simulation alone = simulate(machine, options);
+  EXPECT_DOUBLE_EQ(alone.time_low_s, 0.9 * alone.time_s);
+  EXPECT_DOUBLE_EQ(alone.time_high_s, 0.95 * alone.time_s);
+  EXPECT_DOUBLE_EQ(alone.time_confidence, 1.0 / 3.0);
+  options.ranks_on_node = 4;
+  const Simulation sharing = simulate(machine, options);
+  EXPECT_DOUBLE_EQ(sharing.time_low_s, 1.2 * sharing.time_s);
+  EXPECT_DOUBLE_EQ(sharing.time_high_s, 1.3 * sharing.time_s);
+}
+
+TEST(Summary, GradientsThatNobodyNeedsStayInSinglePrecision) {
+  // Replicated queries make gradients of other ranks' keys, in float32 whatever tensors are stored in.
+  SimulationOptions options = ring_options(4, 256, Mask::none, Placement::replicated_queries);
+  options.problem.pass = Pass::backward;
+  const std::int64_t home = 64 + 2 * 256 * 64 * 4;
+  EXPECT_EQ(simulate(half_precision(simple_machine(1e-9, 1e-6, 1e9)), options).memory[Purpose::workspace], home);
+}
+
 TEST(Summary, LatencyIsThatOfTheHopsThatAreTaken) {
   // Within one node of eight the fabric's long latency is nobody's.
   machine::Machine machine = simple_machine(1e-13, 1.0, 1e15);
