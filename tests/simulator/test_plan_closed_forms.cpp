@@ -248,6 +248,12 @@ TEST(PlanClosedForm, MessagesApartShakeHandsTwiceAndCrowdByTheShorterWay) {
     machine.links[0].rendezvous = machine::Rendezvous{static_cast<std::int64_t>(threshold * bytes), number(1e-3)};
     EXPECT_NEAR(PlanCosts(machine, options).message_s({0, 1, 0}), 2e-6 + bytes / 1e9 + handshakes * 1e-3, 1e-12);
   }
+  // A half-duplex card carries what comes and goes: two messages of a ring, four of one in both directions.
+  machine::Machine half = simple_machine(pair_s, 0.0, 1e9);
+  half.links[0].duplex = machine::Duplex::half;
+  EXPECT_NEAR(PlanCosts(half, options_of(Schedule::ring, 4)).message_s({0, 1, 0}), 2.0 * bytes / 1e9, 1e-12);
+  EXPECT_NEAR(PlanCosts(half, options_of(Schedule::bidirectional_ring, 4)).message_s({0, 1, 0}), 4.0 * bytes / 1e9,
+              1e-12);
   // In an all-gather a message goes the shorter way round: as many flows beside it forwards as backwards.
   machine::Machine nodes = node_machine(pair_s, 4, 1e-6, 1e-5);
   nodes.links[1].bandwidth_bytes_per_s = number(1e9);
