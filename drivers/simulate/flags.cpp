@@ -82,9 +82,10 @@ private:
 
 machine::Fleet resolve(SimulateFlags &flags, std::uint64_t seed) {
   problem::AttentionProblem &attention = flags.options.problem.attention;
-  if ((flags.chunk_tokens > 0) == (flags.tokens > 0)) {
-    throw InvalidInput(flags.tokens > 0 ? "--tokens and --chunk-tokens exclude each other"
-                                        : "one of --tokens and --chunk-tokens must be given, above 0");
+  if (flags.chunk_tokens < 0 || flags.tokens < 0 || (flags.chunk_tokens > 0) == (flags.tokens > 0)) {
+    throw InvalidInput(flags.chunk_tokens > 0 && flags.tokens > 0
+                           ? "--tokens and --chunk-tokens exclude each other"
+                           : "one of --tokens and --chunk-tokens must be given, above 0");
   }
   constexpr std::int64_t most_devices = std::int64_t{1} << 40;
   if (flags.ring_size_given && (flags.ring_size < 1 || flags.ring_size > most_devices)) {

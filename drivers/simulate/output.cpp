@@ -37,6 +37,10 @@ void print_failures(Session &session, const simulator::FailureEstimate &failures
   if (trials.trials > 0) {
     session.say("                  " + shown(trials.p50_s, "s median, ") + shown(trials.p5_s, "s to ") +
                 shown(trials.p95_s, "s in 90 % of ") + std::to_string(trials.trials) + " simulated runs");
+  } else if (failures.approximate) {
+    session.say("                  " + shown(failures.approximate->p50_s, "s median, ") +
+                shown(failures.approximate->p5_s, "s to ") +
+                shown(failures.approximate->p95_s, "s in 90 % of runs (analytic: too many failures to play them)"));
   } else {
     session.say("                  no percentiles: no runs asked for, or too many failures to play them");
   }

@@ -18,6 +18,8 @@ namespace {
 constexpr std::array<std::pair<std::string_view, Level>, 4> level_words{
     {{"core", Level::core}, {"node", Level::node}, {"rack", Level::rack}, {"fabric", Level::fabric}}};
 
+constexpr double most_memory_bytes = 4611686018427387904.0; // 2^62
+
 constexpr std::array<std::pair<std::string_view, Duplex>, 2> duplex_words{
     {{"full", Duplex::full}, {"half", Duplex::half}}};
 
@@ -205,7 +207,11 @@ void validate(const Machine &machine, const std::string &where) {
   } else {
     check_roofline(machine.roofline, check);
   }
+  check.require(has_tiles || machine.kind != "measured", "kind",
+                "is 'measured' beside a roofline, whose numbers nobody measured; it must be published");
   check.positive(machine.device.memory_bytes, "device.memory_bytes");
+  check.require(machine.device.memory_bytes.value <= most_memory_bytes, "device.memory_bytes",
+                "must be at most 2^62, so that byte counts can be compared with it");
   check.positive(machine.device.peak_flop_per_s, "device.peak_flop_per_s");
   check.not_negative(machine.merge.fixed_s, "merge.fixed_s");
   check.not_negative(machine.merge.per_element_s, "merge.per_element_s");
@@ -232,6 +238,12 @@ void validate(const Machine &machine, const std::string &where) {
   check.not_negative(machine.jitter.relative_standard_deviation, "jitter.relative_standard_deviation");
   check.require(machine.footprint.key_tile_tokens >= 1, "footprint.key_tile_tokens", "must be at least 1");
   check.require(machine.footprint.workspace_bytes >= 0, "footprint.workspace_bytes", "must not be negative");
+  for (const HoldOut &point : machine.hold_out) {
+    // Intervals of simulated times are their quotients.
+    check.require(std::isfinite(point.measured_s) && point.measured_s > 0.0 && std::isfinite(point.predicted_s) &&
+                      point.predicted_s > 0.0,
+                  "hold_out", "has a measured_s or predicted_s that is not above 0");
+  }
   if (machine.failures) {
     check_failures(*machine.failures, check);
   }

@@ -218,7 +218,8 @@ struct Machine {
 };
 
 /// Throws InvalidInput naming the field: an empty name, neither tiles nor roofline or both, a table that is no grid,
-/// a time or bandwidth that is not positive, a share outside [0, 1], no link, a number without its source.
+/// a time or bandwidth that is not positive, a share outside [0, 1], no link, a number without its source, a measured
+/// machine without tiles.
 /// `where` opens the message (a file name).
 void validate(const Machine &machine, const std::string &where);
 

@@ -63,7 +63,8 @@ inline std::int64_t admitted_keys(const TokenSpan &queries, std::int64_t query_i
 }
 
 /// Admitted pairs of two spans, or of two sets, for one head. Constant time when the strides agree (they do in
-/// every placement), else linear in the number of queries.
+/// every placement), else linear in the number of queries. Throws InvalidInput where all pairs, admitted or not, leave
+/// 63 bits.
 std::int64_t admitted_pairs(const TokenSpan &queries, const TokenSpan &keys, Mask mask);
 std::int64_t admitted_pairs(const TokenSet &queries, const TokenSet &keys, Mask mask);
 

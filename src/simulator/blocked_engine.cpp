@@ -17,12 +17,13 @@ namespace {
 static_assert(smallest_blocked_ring >= Strips::smallest_ring);
 
 /// Ranks to a strip. Neighbours differ by less than two of the longest steps (docs/engines.md), so that a strip's times
-/// fit 32 bits with room for a turn; wider ones fill the caches, narrower ones leave threads without work.
+/// fit 32 bits with room for a turn; wider ones leave the caches or threads without work. Many threads on a small ring
+/// get strips of the narrowest width, and some of them none.
 std::int64_t wanted_width(std::int64_t ring_size, const TickScale &scale, std::int64_t workers) {
-  constexpr std::int64_t most_bytes_in_cache = 1024;
+  constexpr std::int64_t most_ranks_in_cache = 1024;
   const std::int64_t fits = std::numeric_limits<std::int32_t>::max() / (2 * scale.longest_step + 1) * 3 / 4;
   const std::int64_t shared = ring_size / (2 * lane_count * workers);
-  return std::max<std::int64_t>(1, std::min({most_bytes_in_cache, fits, shared}));
+  return std::max(Strips::narrowest_width, std::min({most_ranks_in_cache, fits, shared}));
 }
 
 /// One turn advances all ranks by as many steps as a strip has ghosts on either side: every bundle of strips by itself,

@@ -14,6 +14,7 @@ Breakdown breakdown_of(const RingCosts &costs, const SimulationOptions &options,
   const std::int64_t hop =
       std::max(hop_ticks(costs, scale, rank), hop_ticks(costs, scale, (rank + 1) % costs.ring_size()));
   double work_ticks_sum = 0.0;
+  double work_ticks_beside_hops = 0.0;
   double exposed_ticks_sum = 0.0;
   double fixed_terms = 0.0;
   Breakdown result;
@@ -28,6 +29,7 @@ Breakdown breakdown_of(const RingCosts &costs, const SimulationOptions &options,
     if (step + 1 < costs.steps()) {
       const std::int64_t exposed = exposed_ticks(costs, scale, rank, step);
       exposed_ticks_sum += times * static_cast<double>(exposed + std::max<std::int64_t>(0, hop - work));
+      work_ticks_beside_hops += times * static_cast<double>(work);
     }
   };
   const std::int64_t steps = costs.steps();
@@ -45,6 +47,9 @@ Breakdown breakdown_of(const RingCosts &costs, const SimulationOptions &options,
   }
   result.rank = rank;
   result.total_s = time_s;
+  result.step_work_s =
+      scale.tick_s * (steps > 1 ? work_ticks_beside_hops / static_cast<double>(steps - 1) : work_ticks_sum);
+  result.step_messages_s = steps > 1 ? static_cast<double>(hop) * scale.tick_s : 0.0;
   result.fixed_s = costs.step_fixed_s(rank) * fixed_terms;
   result.compute_s = work_ticks_sum * scale.tick_s - result.merge_s - result.fixed_s;
   result.exposed_communication_s = exposed_ticks_sum * scale.tick_s;

@@ -62,9 +62,11 @@ std::vector<std::string> decimals_that_add_up(const std::vector<double> &parts, 
                            std::to_string(total));
   }
   constexpr int most_decimals = 15;
+  constexpr int most_places = 15; // before the point: whole numbers up to here are exact
   const int leading = total > 0.0 ? static_cast<int>(std::floor(std::log10(total))) : 0;
-  const int decimals = std::clamp(digits - 1 - leading, 0, most_decimals);
-  const double unit = std::pow(10.0, -decimals);
+  const int exponent = leading > most_places ? leading : 0;
+  const int decimals = std::clamp(digits - 1 - leading + exponent, 0, most_decimals);
+  const double unit = std::pow(10.0, exponent - decimals);
   const std::int64_t total_units = std::llround(total / unit);
   std::vector<std::int64_t> units;
   std::vector<double> remainders;
@@ -90,10 +92,11 @@ std::vector<std::string> decimals_that_add_up(const std::vector<double> &parts, 
     *largest += left;
   }
   std::vector<std::string> texts;
+  const std::string power = exponent > 0 ? "e+" + std::to_string(exponent) : "";
   for (const std::int64_t part : units) {
-    texts.push_back(decimal(part, decimals));
+    texts.push_back(decimal(part, decimals) + power);
   }
-  texts.push_back(decimal(total_units, decimals));
+  texts.push_back(decimal(total_units, decimals) + power);
   return texts;
 }
 

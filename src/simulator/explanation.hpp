@@ -26,7 +26,8 @@ Explanation explain(const Simulation &result);
 
 /// Decimal texts of `parts` and, last, of `total`, all with the same number of decimals: the total rounded to `digits`
 /// significant digits and the parts so that the texts add up to the total's exactly (the largest remainders are rounded
-/// up). Throws std::logic_error when the parts themselves do not add up, and for what is not finite.
+/// up). Totals of 10^16 and more are shown as 1.234567e+17, their parts with the same power of ten. Throws
+/// std::logic_error when the parts themselves do not add up, and for what is not finite.
 std::vector<std::string> decimals_that_add_up(const std::vector<double> &parts, double total, int digits);
 
 } // namespace ringscale::simulator

@@ -175,6 +175,9 @@ FailureEstimate estimate_failures(const std::optional<machine::Failures> &failur
   }
   estimate.expected = expected_recovery(run);
   estimate.simulated = play_failures(run, options.trials, seed);
+  if (options.trials > 0 && estimate.simulated.trials == 0) {
+    estimate.approximate = approximate_percentiles(run);
+  }
   return estimate;
 }
 

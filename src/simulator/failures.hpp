@@ -68,6 +68,22 @@ struct FailureTrials {
 };
 FailureTrials play_failures(const FailingRun &run, std::int64_t trials, std::uint64_t seed);
 
+/// Variance of the time of that run: of a geometric number of failures a segment, each with what it cut short, the
+/// detection, and restarts that may fail too.
+double expected_variance_s2(const FailingRun &run);
+
+/// 5, 50 and 95 % of runs take at most so long.
+struct RunPercentiles {
+  double p5_s = 0.0;
+  double p50_s = 0.0;
+  double p95_s = 0.0;
+};
+
+/// Those of a gamma distribution with the mean and variance of the time beyond work and checkpoints: an exponential one
+/// where a single segment fails very often, a normal one where many segments add up, and the truth lies between. For
+/// runs with too many failures to play. Nothing where mean or variance leave what a double holds.
+std::optional<RunPercentiles> approximate_percentiles(const FailingRun &run);
+
 /// What failures make of a run of `passes` passes.
 struct FailureEstimate {
   FailingRun run;
@@ -77,6 +93,7 @@ struct FailureEstimate {
   double checkpoint_bytes = 0.0; ///< of one device; 0 where the time was given or nothing is written
   RecoveryParts expected;        ///< analytic
   FailureTrials simulated;
+  std::optional<RunPercentiles> approximate; ///< analytic; only where runs were asked for and have too many failures
 };
 
 /// What the machine files say of all devices together: failures add up, detection and restart are the longest, the

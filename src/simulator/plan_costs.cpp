@@ -64,7 +64,8 @@ void PlanCosts::add_types() {
     // All types compute and send in the first one's element type.
     const std::string dtype = types_.empty() ? options_.dtype : types_[0].work.forward_tile().dtype();
     types_.push_back({machine, MeetingWork(machine, options_.problem, dtype, options_.tile_speedup),
-                      machine.step_fixed_s.value, machine.overlap.hidden_fraction.value, 0.0});
+                      machine.step_fixed_s.value, machine.overlap.hidden_fraction.value, 0.0,
+                      fleet_.devices_of(place)});
   }
   if (fleet_.mixed()) {
     if (options_.ranks_on_node > 0) {

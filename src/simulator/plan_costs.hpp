@@ -44,7 +44,9 @@ public:
 
   /// A message alone, nobody computing; between devices of different types over the slower of both farthest links.
   /// Layout separate: two messages, so a latency and an overhead more.
-  double message_s(const Transfer &transfer) const;
+  double message_s(const Transfer &transfer) const { return message_of_bytes_s(transfer, bytes_of(transfer)); }
+  /// The same message without bytes: its latencies and overheads.
+  double empty_message_s(const Transfer &transfer) const { return message_of_bytes_s(transfer, 0.0); }
   /// At least that of any message.
   double largest_message_s() const;
   /// Before a block leaves: 0 but for layout copied, where it is read and written at the memory's bandwidth.
@@ -76,6 +78,7 @@ private:
     double step_fixed_s = 0.0;
     double hidden_fraction = 1.0;
     double copy_bytes_per_s = 0.0;
+    std::int64_t devices = 0;
   };
 
   static std::size_t index(std::int64_t value) { return static_cast<std::size_t>(value); }
@@ -86,8 +89,12 @@ private:
   void find_largest_work();
   void find_core_sharing();
   std::int64_t hop_distance(const Transfer &transfer) const;
-  double link_message_s(const machine::Machine &machine, const machine::Link &link, const Transfer &transfer) const;
-  double crowd_of(const machine::Machine &machine, const machine::Link &link, std::int64_t distance) const;
+  double bytes_of(const Transfer &transfer) const {
+    return transfer.is_result ? result_bytes(transfer.owner) : block_bytes(transfer.owner);
+  }
+  double message_of_bytes_s(const Transfer &transfer, double bytes) const;
+  double link_message_s(const Type &type, const machine::Link &link, const Transfer &transfer, double bytes) const;
+  double crowd_of(const Type &type, const machine::Link &link, std::int64_t distance) const;
 
   machine::Fleet fleet_;
   SimulationOptions options_;

@@ -39,8 +39,9 @@ public:
       : costs_(costs), options_(options), scale_(scale), source_(source), observer_(observer), period_(period),
         alike_(static_cast<double>(costs.ring_size() / period)), steps_(schedule::step_count(costs.problem())) {
     const auto ranks = static_cast<std::size_t>(period);
-    for (Ticks *times : {&start_, &posted_, &first_posted_, &free_, &due_, &finish_.work, &finish_.addition,
-                         &finish_.exposed, &sent_, &sent_results_}) {
+    for (Ticks *times :
+         {&start_, &posted_, &first_posted_, &free_, &due_, &finish_.work, &finish_.addition, &finish_.exposed,
+          &finish_.message_steps, &finish_.messages, &finish_.beside, &sent_, &sent_results_}) {
       times->assign(ranks, 0);
     }
     for (auto *seconds : {&longest_received_s_, &finish_.merge_s, &finish_.fixed_terms}) {
@@ -162,6 +163,9 @@ private:
     if (observer_ != nullptr) {
       observer_->message(transfer, message.end - message.length, message.end);
     }
+    if (message.length_s > std::max(finish_.longest_block_s, finish_.longest_result_s)) {
+      finish_.longest_empty_s = costs_.empty_message_s(transfer);
+    }
     if (transfer.is_result) {
       finish_.result_messages += 1.0;
       finish_.longest_result_s = std::max(finish_.longest_result_s, message.length_s);
@@ -199,6 +203,11 @@ private:
       }
       const std::int64_t work = free_[here] - posted_[here];
       finish_.exposed[here] += exposed + std::max<std::int64_t>(0, own_message_[here] - work);
+      if (own_message_[here] > 0) {
+        ++finish_.message_steps[here];
+        finish_.messages[here] += own_message_[here];
+        finish_.beside[here] += work;
+      }
       start_[here] = due_[here] + exposed;
     }
     if (observer_ != nullptr) {
@@ -261,6 +270,7 @@ TickScale plan_tick_scale(const PlanCosts &costs, const SimulationOptions &optio
   constexpr double most_additions = 4.0;
   const double longest_s = work_s + most_messages * costs.largest_message_s() + 2.0 * most_copy_s +
                            most_additions * most_tokens_addition_s * costs.largest_time_factor();
+  require_countable_steps(longest_s, schedule::step_count(costs.problem()) + 1);
   TickScale scale;
   if (longest_s > 0.0) {
     scale.tick_s = longest_s / std::ldexp(1.0, bits);

@@ -12,16 +12,20 @@ namespace ringscale::simulator {
 /// When every rank has finished and where its time went, in ticks.
 struct PlanFinish {
   std::vector<std::int64_t> ticks;
-  std::vector<std::int64_t> work;     ///< tiles, merges and fixed terms, with speed and jitter
-  std::vector<std::int64_t> addition; ///< of results
-  std::vector<std::int64_t> exposed;  ///< copies, its own messages beyond its own work, what does not hide
-  std::vector<double> merge_s;        ///< merges of meetings, with speed and jitter
-  std::vector<double> fixed_terms;    ///< one a step that computes, times what jitter makes of it
-  double nominal_work_s = 0.0;        ///< of all ranks and steps, without fixed terms
-  double longest_work_s = 0.0;        ///< of a rank in one step
-  double longest_block_s = 0.0;       ///< block message alone
+  std::vector<std::int64_t> work;          ///< tiles, merges and fixed terms, with speed and jitter
+  std::vector<std::int64_t> addition;      ///< of results
+  std::vector<std::int64_t> exposed;       ///< copies, its own messages beyond its own work, what does not hide
+  std::vector<double> merge_s;             ///< merges of meetings, with speed and jitter
+  std::vector<double> fixed_terms;         ///< one a step that computes, times what jitter makes of it
+  std::vector<std::int64_t> message_steps; ///< in which messages of the rank are under way until the end
+  std::vector<std::int64_t> messages;      ///< what of its own messages may be under way in these steps
+  std::vector<std::int64_t> beside;        ///< work in these steps
+  double nominal_work_s = 0.0;             ///< of all ranks and steps, without fixed terms
+  double longest_work_s = 0.0;             ///< of a rank in one step
+  double longest_block_s = 0.0;            ///< block message alone
   double longest_result_s = 0.0;
-  double block_messages = 0.0; ///< of all ranks
+  double longest_empty_s = 0.0; ///< the slowest of all messages if it had no bytes
+  double block_messages = 0.0;  ///< of all ranks
   double result_messages = 0.0;
   double most_block_messages = 0.0; ///< that one rank sends
   double most_result_messages = 0.0;

@@ -77,29 +77,30 @@ std::int64_t PlanCosts::hop_distance(const Transfer &transfer) const {
   return between_inner_rings ? problem.inner_ring_size : 1;
 }
 
-double PlanCosts::crowd_of(const machine::Machine &machine, const machine::Link &link, std::int64_t distance) const {
+double PlanCosts::crowd_of(const Type &type, const machine::Link &link, std::int64_t distance) const {
   const bool both_ways = options_.problem.schedule == Schedule::bidirectional_ring;
-  const machine::Traffic traffic{ring_size(), flows_at_distance(machine, link, ring_size(), distance), distance,
+  // Groups and cards hold devices of one type, the farthest link all of them.
+  const std::int64_t in_reach = link.group_devices == 0 ? ring_size() : type.devices;
+  const machine::Traffic traffic{type.devices, flows_at_distance(type.machine, link, in_reach, distance), distance,
                                  both_ways ? 2 : 1};
-  return machine::crowd_factor(link, machine::nearer_group(machine, link), traffic);
+  return machine::crowd_factor(link, machine::nearer_group(type.machine, link), traffic);
 }
 
-double PlanCosts::message_s(const Transfer &transfer) const {
+double PlanCosts::message_of_bytes_s(const Transfer &transfer, double bytes) const {
   const Type &sender = type(transfer.from);
   const Type &receiver = type(transfer.to);
   if (&sender != &receiver) {
-    return std::max(link_message_s(sender.machine, sender.machine.links.back(), transfer),
-                    link_message_s(receiver.machine, receiver.machine.links.back(), transfer));
+    return std::max(link_message_s(sender, sender.machine.links.back(), transfer, bytes),
+                    link_message_s(receiver, receiver.machine.links.back(), transfer, bytes));
   }
   const std::int64_t first = fleet_.first_rank(fleet_.type_of(transfer.from));
   const machine::Link &link = machine::link_between(sender.machine, transfer.from - first, transfer.to - first);
-  return link_message_s(sender.machine, link, transfer);
+  return link_message_s(sender, link, transfer, bytes);
 }
 
-double PlanCosts::link_message_s(const machine::Machine &machine, const machine::Link &link,
-                                 const Transfer &transfer) const {
-  const double crowd = crowd_of(machine, link, hop_distance(transfer));
-  const double bytes = transfer.is_result ? result_bytes(transfer.owner) : block_bytes(transfer.owner);
+double PlanCosts::link_message_s(const Type &type, const machine::Link &link, const Transfer &transfer,
+                                 double bytes) const {
+  const double crowd = crowd_of(type, link, hop_distance(transfer));
   const bool two = options_.problem.layout == schedule::MessageLayout::separate && !transfer.is_result;
   if (two && (link.rendezvous || link.receive_buffer_bytes > 0)) {
     return 2.0 * machine::message_time(link, 0.5 * bytes, crowd);
@@ -115,7 +116,7 @@ double PlanCosts::largest_message_s() const {
     for (const machine::Link &link : one.machine.links) {
       const double handshake_s = link.rendezvous ? link.rendezvous->handshake_s.value : 0.0;
       // Two messages have at most one piece more than one.
-      most = std::max(most, machine::message_time(link, bytes, crowd_of(one.machine, link, ring_size())) + handshake_s +
+      most = std::max(most, machine::message_time(link, bytes, crowd_of(one, link, ring_size())) + handshake_s +
                                 3.0 * link.latency_s.value + link.per_message_overhead_s.value);
     }
   }

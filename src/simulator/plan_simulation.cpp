@@ -29,7 +29,8 @@ void require_feasible(const schedule::RingProblem &problem, std::int64_t ranks) 
   }
 }
 
-Breakdown breakdown_of(const PlanCosts &costs, const PlanFinish &finish, std::int64_t rank, double tick_s) {
+Breakdown breakdown_of(const PlanCosts &costs, const PlanFinish &finish, std::int64_t rank, double tick_s,
+                       double steps) {
   const auto place = static_cast<std::size_t>(rank);
   const auto seconds = [&](const std::vector<std::int64_t> &ticks) {
     return static_cast<double>(ticks[place]) * tick_s;
@@ -46,6 +47,9 @@ Breakdown breakdown_of(const PlanCosts &costs, const PlanFinish &finish, std::in
   if (std::abs(result.waiting_s) < 1e-12 * result.total_s) {
     result.waiting_s = 0.0; // rounding of the sum above
   }
+  const auto message_steps = static_cast<double>(finish.message_steps[place]);
+  result.step_work_s = message_steps > 0.0 ? seconds(finish.beside) / message_steps : seconds(finish.work) / steps;
+  result.step_messages_s = message_steps > 0.0 ? seconds(finish.messages) / message_steps : 0.0;
   return result;
 }
 
@@ -75,7 +79,7 @@ Simulation simulate_plan(const machine::Fleet &fleet, const SimulationOptions &o
   result.tick_s = scale.tick_s;
   summarise_finish(finish.ticks, result);
   const std::int64_t slowest = std::max_element(finish.ticks.begin(), finish.ticks.end()) - finish.ticks.begin();
-  result.slowest = breakdown_of(costs, finish, slowest, scale.tick_s);
+  result.slowest = breakdown_of(costs, finish, slowest, scale.tick_s, static_cast<double>(steps));
   result.efficiency = finish.nominal_work_s / (static_cast<double>(options.problem.ring_size) * result.time_s);
   result.dtype = costs.dtype();
   result.time_source = costs.time_source();
@@ -89,7 +93,7 @@ Simulation simulate_plan(const machine::Fleet &fleet, const SimulationOptions &o
   result.hops_per_device = finish.most_block_messages;
   result.result_hops = finish.result_messages;
   result.result_hops_per_device = finish.most_result_messages;
-  complete(fleet, options, costs.element_bytes(), costs.largest_step_fixed_s(), result);
+  complete(fleet, options, costs.element_bytes(), finish.longest_empty_s, result);
   return result;
 }
 

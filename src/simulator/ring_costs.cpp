@@ -173,21 +173,24 @@ void RingCosts::find_core_sharing(const machine::Machine &machine) {
   types_[0].step_fixed_s += ranks > sharing.cores ? sharing.extra_step_s.value : 0.0;
 }
 
-double RingCosts::hop_between(const machine::Fleet &fleet, std::int64_t from, std::int64_t to) const {
-  const auto message_s = [&](const machine::Machine &machine, const machine::Link &link) {
-    const machine::Traffic traffic{ring_size(), machine::concurrent_flows(machine, link, ring_size())};
-    return machine::message_time(link, hop_bytes_,
+double RingCosts::hop_between(const machine::Fleet &fleet, std::int64_t from, std::int64_t to, double bytes) const {
+  const auto message_s = [&](std::size_t type, const machine::Link &link) {
+    const machine::Machine &machine = fleet.machine(type);
+    // Groups and cards hold devices of one type, the farthest link all of them.
+    const std::int64_t devices = fleet.devices_of(type);
+    const std::int64_t in_reach = link.group_devices == 0 ? ring_size() : devices;
+    const machine::Traffic traffic{devices, machine::concurrent_flows(machine, link, in_reach)};
+    return machine::message_time(link, bytes,
                                  machine::crowd_factor(link, machine::nearer_group(machine, link), traffic));
   };
   const std::size_t sender = fleet.type_of(from);
   const std::size_t receiver = fleet.type_of(to);
   const machine::Machine &machine = fleet.machine(sender);
   if (sender != receiver) {
-    const machine::Machine &other = fleet.machine(receiver);
-    return std::max(message_s(machine, machine.links.back()), message_s(other, other.links.back()));
+    return std::max(message_s(sender, machine.links.back()), message_s(receiver, fleet.machine(receiver).links.back()));
   }
   const std::int64_t first = fleet.first_rank(sender);
-  return message_s(machine, machine::link_between(machine, from - first, to - first));
+  return message_s(sender, machine::link_between(machine, from - first, to - first));
 }
 
 void RingCosts::find_hops(const machine::Fleet &fleet) {
@@ -199,11 +202,19 @@ void RingCosts::find_hops(const machine::Fleet &fleet) {
   }
   hop_bytes_ = static_cast<double>(memory::block_buffer_bytes(stored_in(options_.problem, element_bytes()), footprint));
   link_period_ = fleet.mixed() ? ring_size() : machine::link_period(fleet.machine(0), ring_size());
-  hop_by_place_ = {hop_between(fleet, ring_size() - 1, 0)};
+  double slowest_s = 0.0;
+  const auto add_hop = [&](std::int64_t from, std::int64_t to) {
+    hop_by_place_.push_back(hop_between(fleet, from, to, hop_bytes_));
+    if (hop_by_place_.back() > slowest_s) {
+      slowest_s = hop_by_place_.back();
+      empty_hop_s_ = hop_between(fleet, from, to, 0.0);
+    }
+  };
+  add_hop(ring_size() - 1, 0);
   for (std::int64_t place = 0; place < link_period_; ++place) {
     // Rank `place` has no rank before it within the period when it is 0: then its neighbour lies in the group before.
     const std::int64_t rank = place == 0 ? std::min(link_period_, ring_size() - 1) : place;
-    hop_by_place_.push_back(rank == 0 ? hop_by_place_.front() : hop_between(fleet, rank - 1, rank));
+    add_hop(rank == 0 ? ring_size() - 1 : rank - 1, rank);
   }
   const bool closes = ring_size() % link_period_ == 0 && hop_by_place_[0] == hop_by_place_[1];
   hop_period_ = hops_are_alike() ? 1 : closes ? link_period_ : ring_size();

@@ -55,6 +55,8 @@ public:
     return hop_by_place_[static_cast<std::size_t>(rank == 0 ? 0 : 1 + rank % link_period_)];
   }
   double largest_hop_s() const;
+  /// The slowest hop if its message had no bytes: latencies and overheads.
+  double empty_hop_s() const { return empty_hop_s_; }
   bool hops_are_alike() const;
   /// Ranks after which hops repeat, also across the ring's end; ring_size when they do not.
   std::int64_t hop_period() const { return hop_period_; }
@@ -92,7 +94,7 @@ private:
   WorkSeconds work_of(Type &type, std::int64_t rank, std::int64_t step) const;
   void find_work(Type &type);
   void find_hops(const machine::Fleet &fleet);
-  double hop_between(const machine::Fleet &fleet, std::int64_t from, std::int64_t to) const;
+  double hop_between(const machine::Fleet &fleet, std::int64_t from, std::int64_t to, double bytes) const;
   void find_core_sharing(const machine::Machine &machine);
 
   SimulationOptions options_;
@@ -106,6 +108,7 @@ private:
   double largest_own_work_s_ = 0.0; ///< before core sharing
   double largest_work_s_ = 0.0;
   double hop_bytes_ = 0.0;
+  double empty_hop_s_ = 0.0;
   std::int64_t link_period_ = 1;
   std::int64_t hop_period_ = 1;
   std::vector<double> hop_by_place_; ///< [0]: into rank 0; [1 + i]: into ranks of place i in the period

@@ -127,7 +127,7 @@ Simulation simulate_ring(const machine::Fleet &fleet, const SimulationOptions &o
   result.extrapolation = costs.extrapolation();
   result.hops_per_device = static_cast<double>(costs.steps() - 1);
   result.hops = ring_size * result.hops_per_device;
-  complete(fleet, options, costs.element_bytes(), costs.largest_step_fixed_s(), result);
+  complete(fleet, options, costs.element_bytes(), costs.empty_hop_s(), result);
   return result;
 }
 

@@ -49,6 +49,10 @@ struct Breakdown {
   double exposed_communication_s = 0.0; ///< its own hops beyond its own work
   double waiting_s = 0.0;               ///< for neighbours that were later
   double total_s = 0.0;
+  /// Means over the steps in which it has messages under way (all its steps where none has): its work with the fixed
+  /// term, and what of its messages may be under way in the step, those before them on their channel included.
+  double step_work_s = 0.0;
+  double step_messages_s = 0.0;
 };
 
 struct FinishPercentiles {

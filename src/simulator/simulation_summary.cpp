@@ -71,9 +71,14 @@ void find_memory(const machine::Fleet &fleet, const SimulationOptions &options, 
                  Simulation &result) {
   result.fits_memory = true;
   double fullest = -1.0;
+  // Blocks that travel are padded to the longest key tile of all types, and so are the buffers for them.
+  std::int64_t key_tile_tokens = 1;
+  for (std::size_t type = 0; type < fleet.types(); ++type) {
+    key_tile_tokens = std::max(key_tile_tokens, fleet.machine(type).footprint.key_tile_tokens);
+  }
   for (std::size_t type = 0; type < fleet.types(); ++type) {
     const machine::Machine &machine = fleet.machine(type);
-    const memory::KernelFootprint footprint{machine.footprint.key_tile_tokens, machine.footprint.workspace_bytes};
+    const memory::KernelFootprint footprint{key_tile_tokens, machine.footprint.workspace_bytes};
     const std::int64_t rank = rank_with_most_memory(fleet, type, options.problem);
     const memory::MemoryByPurpose memory = memory_of(options.problem, rank, footprint, options.kernel, element_bytes);
     TypeMemory of_type{machine.name,
@@ -96,18 +101,19 @@ void find_memory(const machine::Fleet &fleet, const SimulationOptions &options, 
   }
 }
 
-/// What a faster part would have to be for the ring to go faster.
-std::string bound_of(const Simulation &result, double fixed_s, double latency_s) {
+/// What would have to be faster for the ring to go faster: what decides the steps of the slowest device, its work or
+/// its messages, and of these the part that bytes have no share in or the rest.
+std::string bound_of(const Simulation &result, double empty_hop_s) {
   if (!result.fits_memory) {
     return "memory";
   }
   if (result.slowest.waiting_s > 0.5 * result.time_s) {
     return "waiting";
   }
-  if (result.work_s + fixed_s >= result.hop_s) {
+  if (result.slowest.step_work_s >= result.slowest.step_messages_s) {
     return "compute";
   }
-  return latency_s > 0.5 * result.hop_s ? "latency" : "bandwidth";
+  return empty_hop_s > 0.5 * result.hop_s ? "latency" : "bandwidth";
 }
 
 } // namespace
@@ -132,7 +138,7 @@ void summarise_finish(std::vector<std::int64_t> ticks, Simulation &result) {
 }
 
 void complete(const machine::Fleet &fleet, const SimulationOptions &options, std::int64_t element_bytes,
-              double step_fixed_s, Simulation &result) {
+              double empty_hop_s, Simulation &result) {
   const problem::AttentionProblem &attention = options.problem.attention;
   const auto tokens = static_cast<double>(attention.batch) * static_cast<double>(attention.tokens);
   result.tokens_per_s = tokens / result.time_s;
@@ -140,11 +146,7 @@ void complete(const machine::Fleet &fleet, const SimulationOptions &options, std
   result.extrapolated = !result.extrapolation.empty();
   find_interval(fleet, options, result);
   find_memory(fleet, options, element_bytes, result);
-  double latency_s = 0.0;
-  for (std::size_t type = 0; type < fleet.types(); ++type) {
-    latency_s = std::max(latency_s, fleet.machine(type).links.back().latency_s.value);
-  }
-  result.bound = bound_of(result, step_fixed_s, latency_s);
+  result.bound = bound_of(result, empty_hop_s);
 }
 
 } // namespace ringscale::simulator

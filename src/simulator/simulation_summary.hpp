@@ -17,7 +17,8 @@ int fine_tick_bits(std::int64_t steps);
 void summarise_finish(std::vector<std::int64_t> ticks, Simulation &result);
 
 /// Everything that follows from the time, the machines and the problem: throughput, interval, memory, bound.
+/// `empty_hop_s`: the slowest message if it had no bytes.
 void complete(const machine::Fleet &fleet, const SimulationOptions &options, std::int64_t element_bytes,
-              double step_fixed_s, Simulation &result);
+              double empty_hop_s, Simulation &result);
 
 } // namespace ringscale::simulator

@@ -8,7 +8,7 @@
 namespace ringscale::simulator {
 
 Strips::Strips(std::int64_t ring_size, std::int64_t wanted_width) : ring_size_(ring_size) {
-  bundles_ = std::max<std::int64_t>(1, ring_size / (lane_count * wanted_width));
+  bundles_ = std::max<std::int64_t>(1, ring_size / (lane_count * std::max(narrowest_width, wanted_width)));
   width_ = (ring_size + count() - 1) / count();
   width_ += width_ % 2; // kernels take cells by pairs
   // Ghosts are computed twice: a sixteenth of the work, and as many steps between two exchanges.

@@ -12,9 +12,11 @@ namespace ringscale::simulator {
 /// for ranks of its neighbours: what the strip's own ranks do in that many steps follows from its cells alone.
 class Strips {
 public:
-  /// Some `wanted_width` ranks to a strip; needs ring_size >= smallest_ring.
+  /// Some `wanted_width` ranks to a strip, or narrowest_width where that is more; needs ring_size >= smallest_ring.
   Strips(std::int64_t ring_size, std::int64_t wanted_width);
-  static constexpr std::int64_t smallest_ring = 16 * lane_count;
+  /// A strip gives its neighbours as many of its own ranks as they have ghosts, so it must not have fewer.
+  static constexpr std::int64_t narrowest_width = 16;
+  static constexpr std::int64_t smallest_ring = narrowest_width * lane_count;
 
   std::int64_t ring_size() const { return ring_size_; }
   std::int64_t bundles() const { return bundles_; }

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "problem/invalid_input.hpp"
+#include "problem/readable_number.hpp"
 #include "simulator/device_time.hpp"
 #include "simulator/noise.hpp"
 
@@ -27,6 +29,17 @@ void set_jitter_exponent(TickScale &scale, double largest_work_ticks, double jit
   }
 }
 
+void require_countable_steps(double longest_s, std::int64_t steps) {
+  constexpr double shortest_s = 1e-280;
+  constexpr double longest_run_s = 1e300;
+  if (longest_s == 0.0 || (longest_s >= shortest_s && longest_s * static_cast<double>(steps) <= longest_run_s)) {
+    return;
+  }
+  throw problem::InvalidInput("a step would take " + problem::readable(longest_s) +
+                              " s, beyond what can be counted; look at the rates, bandwidths and times of the machine "
+                              "file");
+}
+
 TickScale TickScale::of(const RingCosts &costs, const SimulationOptions &options, int bits) {
   double slowest = 1.0;
   for (std::int64_t rank = 0; rank < costs.ring_size() && devices_differ(options); ++rank) {
@@ -36,6 +49,7 @@ TickScale TickScale::of(const RingCosts &costs, const SimulationOptions &options
                                                : static_cast<double>(largest_noise) / noise_deviation * options.jitter;
   const double steady_s = costs.largest_work_s() * slowest + costs.largest_step_fixed_s();
   const double longest_s = std::max(steady_s * (1.0 + noise), costs.largest_hop_s()) + costs.largest_exposed_s();
+  require_countable_steps(longest_s, costs.steps());
   TickScale scale;
   if (longest_s > 0.0) {
     scale.tick_s = longest_s / std::ldexp(1.0, bits);

@@ -24,6 +24,9 @@ struct TickScale {
   static TickScale of(const RingCosts &costs, const SimulationOptions &options, int bits);
 };
 
+/// Throws InvalidInput unless steps of at most `longest_s`, `steps` of them, have a tick and a finite sum.
+void require_countable_steps(double longest_s, std::int64_t steps);
+
 inline constexpr int most_lane_bits = 22;
 inline constexpr std::int64_t largest_byte_amplitude = 255;
 

@@ -169,14 +169,14 @@ std::string explain_bound(const Evaluation &evaluation) {
   std::array<char, 160> text{};
   const double waiting = 100.0 * longest->slowest.waiting_s / longest->time_s;
   if (longest->bound == "compute") {
-    std::snprintf(text.data(), text.size(), "compute: a step's work of %.4g s hides its hop of %.4g s", longest->work_s,
-                  longest->hop_s);
+    std::snprintf(text.data(), text.size(), "compute: a step's work of %.4g s hides its messages of %.4g s",
+                  longest->slowest.step_work_s, longest->slowest.step_messages_s);
   } else if (longest->bound == "waiting") {
     std::snprintf(text.data(), text.size(), "waiting: %.3g %% of the slowest device's time goes by for its neighbours",
                   waiting);
   } else {
-    std::snprintf(text.data(), text.size(), "%s: a hop takes %.4g s, a step's work %.4g s", longest->bound.c_str(),
-                  longest->hop_s, longest->work_s);
+    std::snprintf(text.data(), text.size(), "%s: a step's messages take %.4g s, its work %.4g s",
+                  longest->bound.c_str(), longest->slowest.step_messages_s, longest->slowest.step_work_s);
   }
   return text.data();
 }

@@ -212,11 +212,12 @@ std::int64_t smallest_ring(const machine::Machine &machine, const Workload &work
   if (most_ranks < 1) {
     return 0;
   }
-  Configuration alone = ring;
-  alone.ring_size = 1;
-  alone.inner_ring_size = 1;
-  if (fits(machine, workload, alone, tokens, budget)) {
-    return 1;
+  if (ring.schedule != schedule::Schedule::double_ring) { // one device is no ring of rings
+    Configuration alone = ring;
+    alone.ring_size = 1;
+    if (fits(machine, workload, alone, tokens, budget)) {
+      return 1;
+    }
   }
   const std::int64_t unit = unit_of(ring);
   return unit * SmallestRing(machine, workload, ring, tokens, budget).between(2, most_ranks / unit);

@@ -9,9 +9,10 @@
 
 namespace ringscale::sizing {
 
-/// Fewest ranks, at most `most_ranks`, with which a ring like `ring` holds `tokens` tokens in `budget` bytes a device;
-/// 0 when none do. Exact without assuming that memory falls with the ring, which it does not (an all-gather's
-/// headers and buffers grow): halves of a range are left out when least_bytes_between shows that none of it fits.
+/// Fewest ranks, at most `most_ranks`, with which a ring like `ring` holds `tokens` tokens in `budget` bytes a device,
+/// a double ring of two inner rings or more; 0 when none do. Exact without assuming that memory falls with the ring,
+/// which it does not (an all-gather's headers and buffers grow): halves of a range are left out when
+/// least_bytes_between shows that none of it fits.
 std::int64_t smallest_ring(const machine::Machine &machine, const Workload &workload, const Configuration &ring,
                            std::int64_t tokens, std::int64_t budget, std::int64_t most_ranks);
 

@@ -2,6 +2,9 @@
 #include "sizing/ring_sizes.hpp"
 
 #include <algorithm>
+#include <string>
+
+#include "problem/invalid_input.hpp"
 
 namespace ringscale::sizing {
 
@@ -16,6 +19,11 @@ Ranking rank_configurations(const machine::Machine &machine, const Workload &wor
     if (configuration.ring_size <= tokens) {
       result.ranked.push_back(evaluate(machine, workload, configuration, tokens, devices));
     }
+  }
+  if (result.ranked.empty()) {
+    throw problem::InvalidInput("tokens (" + std::to_string(tokens) +
+                                ") are fewer than the ranks of every ring that is " + "allowed on " +
+                                std::to_string(devices) + " devices; give more tokens, or allow another schedule");
   }
   rank(result.ranked);
   for (const Evaluation &evaluation : result.ranked) {

@@ -28,12 +28,18 @@ void add_failure_fields(Json &row, const simulator::FailureEstimate &failures) {
   row["time_with_failures_s"] = finite_or_null(expected.total_s);
   const simulator::FailureTrials &trials = failures.simulated;
   row["failure_trials"] = trials.trials;
-  if (trials.trials > 0) {
+  const auto add_percentiles = [&](double p5_s, double p50_s, double p95_s) {
     Json percentiles = Json::object();
-    percentiles["p5"] = trials.p5_s;
-    percentiles["p50"] = trials.p50_s;
-    percentiles["p95"] = trials.p95_s;
+    percentiles["p5"] = p5_s;
+    percentiles["p50"] = p50_s;
+    percentiles["p95"] = p95_s;
     row["time_with_failures_s_percentiles"] = percentiles;
+  };
+  if (failures.approximate) {
+    add_percentiles(failures.approximate->p5_s, failures.approximate->p50_s, failures.approximate->p95_s);
+  }
+  if (trials.trials > 0) {
+    add_percentiles(trials.p5_s, trials.p50_s, trials.p95_s);
     row["time_with_failures_s_mean"] = trials.mean.total_s;
     row["time_with_failures_s_standard_error"] = trials.standard_error_s;
     row["failures_mean"] = trials.mean.failures;
@@ -85,6 +91,10 @@ void add_field_kinds(Json &row) {
     if (row.contains(field)) {
       kinds[field] = "analytic";
     }
+  }
+  // Percentiles of runs that were not played are those of a closed form.
+  if (row.contains("time_with_failures_s_percentiles") && row["failure_trials"] == 0) {
+    kinds["time_with_failures_s_percentiles"] = "analytic";
   }
   row["field_kinds"] = kinds;
 }

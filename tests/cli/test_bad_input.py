@@ -108,6 +108,7 @@ COMMAND_LINES = [
      ["simulate", "--machine", "{machine}", "--ring-size", "8", *SHAPE, "--jitter", "-0.5"], ["jitter"]),
     ("simulate: infinite jitter",
      ["simulate", "--machine", "{machine}", "--ring-size", "8", *SHAPE, "--jitter", "inf"], ["jitter"]),
+    ("simulate: negative tokens beside a chunk", [*SIMULATE, "--tokens", "-5"], ["--tokens", "--chunk-tokens", "above 0"]),
     ("simulate: double ring of nothing", [*SIMULATE, "--schedule", "double_ring"], ["double_ring", "--inner-ring-size"]),
     ("simulate: inner rings without a double ring", [*SIMULATE, "--inner-ring-size", "4"], ["--inner-ring-size", "no effect"]),
     ("simulate: inner rings that do not fit", [*SIMULATE, "--schedule", "double_ring", "--inner-ring-size", "3"],

@@ -50,6 +50,7 @@ REFUSED = [
     ("more devices than tokens", ["--devices", "8", "--tokens", "4", "--diagnose"], ["tokens", "4", "8"]),
     ("inner rings that do not fit", ["--devices", "9", "--tokens", "64", "--diagnose", "--schedule", "double_ring"],
      ["double_ring", "9"]),
+    ("fewer tokens than any ring of rings", ["--devices", "16", "--tokens", "3", "--schedule", "double_ring"], ["tokens", "3", "16"]),
     ("more than any device could hold", ["--devices", "1", "--tokens", "1125899906842624", "--diagnose"], ["2^56"]),
     ("arguments without a calculator", ["--devices", "8", "--arguments", "seq_len=1"], ["--arguments", "no effect"]),
 ]

@@ -85,6 +85,13 @@ class Simulate(CommandLineTest):
         never = self.row("--machine", H100, "--ring-size", "262144", *SHAPE, *FAILURES, "--passes", "100000000")
         self.assertIsNone(never["time_with_failures_s"])
         self.assertEqual(never["failure_trials"], 0)
+        self.assertNotIn("time_with_failures_s_percentiles", never)
+        # Too many failures to play, but an end: percentiles in closed form, which say so.
+        often = self.row("--machine", H100, "--ring-size", "262144", *SHAPE, "--device-mtbf", "157788000", "--passes", "183")
+        percentiles = often["time_with_failures_s_percentiles"]
+        self.assertEqual((often["failure_trials"], often["field_kinds"]["time_with_failures_s_percentiles"]), (0, "analytic"))
+        self.assertAlmostEqual(percentiles["p50"] / (math.log(2) * often["time_with_failures_s"]), 1.0, places=3)
+        self.assertNotIn("time_with_failures_s_mean", often)
 
     def test_a_ring_without_failures_says_nothing_about_them(self):
         row = self.row("--machine", H100, "--ring-size", "64", *SHAPE)

@@ -125,6 +125,9 @@ TEST(MachineDocument, BadContentIsRefusedByNameInOneLine) {
   refused("hidden_fraction", [](Json &json) { json["overlap"]["hidden_fraction"]["value"] = 1.5; });
   refused("hidden_fraction", [](Json &json) { json["overlap"]["hidden_fraction"]["value"] = -1.5; });
   refused("memory_bytes", [](Json &json) { json["device"]["memory_bytes"]["value"] = 0; });
+  refused("2^62", [](Json &json) { json["device"]["memory_bytes"]["value"] = 1e30; });
+  refused("predicted_s", [](Json &json) { json["hold_out"]["points"][0]["predicted_s"] = 0.0; });
+  refused("measured_s", [](Json &json) { json["hold_out"]["points"][0]["measured_s"] = -1.0; });
   refused("time_s", [](Json &json) { json["tiles"]["samples"][0]["time_s"] = -1.0; });
   refused("full grid", [](Json &json) { json["tiles"]["samples"].erase(0); });
   refused("twice", [](Json &json) { json["tiles"]["samples"].push_back(json["tiles"]["samples"][0]); });
@@ -134,6 +137,13 @@ TEST(MachineDocument, BadContentIsRefusedByNameInOneLine) {
   refused("name", [](Json &json) { json["name"] = ""; });
   refused("key_tile_tokens", [](Json &json) { json["footprint"]["key_tile_tokens"] = 0; });
   refused("mask", [](Json &json) { json["tiles"]["samples"][0]["mask"] = "some"; });
+}
+
+TEST(MachineDocument, ARooflineIsNeverCalledMeasured) {
+  Json document = machine_to_json(simulator_tests::simple_machine(1e-9, 1e-6, 1e9));
+  EXPECT_EQ(refusal(document), "");
+  document["kind"] = "measured";
+  EXPECT_NE(refusal(document).find("beside a roofline"), std::string::npos) << refusal(document);
 }
 
 TEST(MachineDocument, ATruncatedFileIsRefusedAtEveryLength) {

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "problem/counter_random.hpp"
+#include "problem/invalid_input.hpp"
 #include "problem/token_span.hpp"
 
 namespace ringscale::problem {
@@ -33,6 +34,19 @@ TEST(TokenSpan, PairsOfRandomSpansEqualEnumeration) {
           << "queries " << queries.begin << "+" << queries.count << "x" << queries.stride << ", keys " << keys.begin
           << "+" << keys.count << "x" << keys.stride;
     }
+  }
+}
+
+TEST(TokenSpan, PairsThatLeave63BitsAreRefusedAndNotWrapped) {
+  constexpr std::int64_t length = 3'037'000'499; // its square is the largest below 2^63
+  const TokenSpan longest{0, length, 1};
+  EXPECT_EQ(admitted_pairs(longest, longest, Mask::causal), length * (length + 1) / 2);
+  EXPECT_EQ(admitted_pairs(longest, longest, Mask::none), length * length);
+  const TokenSpan longer{0, length + 1, 1};
+  const TokenSet two_spans{{0, length, 1}, {length, 1, 1}};
+  for (const Mask mask : {Mask::none, Mask::causal}) {
+    EXPECT_THROW((void)admitted_pairs(longer, longer, mask), InvalidInput);
+    EXPECT_THROW((void)admitted_pairs(two_spans, two_spans, mask), InvalidInput);
   }
 }
 

@@ -99,6 +99,18 @@ INSTANTIATE_TEST_SUITE_P(
                                 1.0}),
     [](const auto &test) { return test.param.name; });
 
+TEST(BlockedEngine, MoreThreadsThanARingHasWorkForGiveTheSame) {
+  // A share of one rank or two a thread is narrower than any strip.
+  const machine::Machine machine = node_machine();
+  SimulationOptions options = ring_options(1601, 64, Mask::causal);
+  options.speed_spread = 0.3;
+  options.jitter = 0.2;
+  const Finish expected = plain(machine, options, 20);
+  for (const int threads : {12, 40}) {
+    EXPECT_EQ(blocked(machine, options, threads).ticks, expected.ticks) << threads << " threads";
+  }
+}
+
 TEST(BlockedEngine, TimesTooFarApartFor32BitsAreStillExact) {
   // Spread 1: some devices are fifty times slower than others, and a tick of 2^-28 of the slowest step leaves no room.
   const machine::Machine machine = simple_machine(1e-9, 1e-9, 1e12);

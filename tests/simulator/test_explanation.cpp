@@ -69,6 +69,16 @@ TEST(Explanation, RoundingEachPartAloneWouldNotAddUp) {
   EXPECT_EQ(texts, (std::vector<std::string>{"0.34", "0.33", "0.33", "1.00"}));
 }
 
+TEST(Explanation, TotalsBeyond64BitsKeepTheirDigits) {
+  // A run without checkpoints that is expected to take 10^24 s, nearly all of it lost work.
+  EXPECT_EQ(decimals_that_add_up({1.2e24, 3.0e23, 178023.0}, 1.5e24, 4),
+            (std::vector<std::string>{"1.200e+24", "0.300e+24", "0.000e+24", "1.500e+24"}));
+  EXPECT_EQ(decimals_that_add_up({1e300, 1e300}, 2e300, 3),
+            (std::vector<std::string>({"1.00e+300", "1.00e+300", "2.00e+300"})));
+  // Up to there whole seconds are shown.
+  EXPECT_EQ(decimals_that_add_up({4208171419427084.0, 17802.0}, 4208171419444886.0, 7).back(), "4208171419444886");
+}
+
 TEST(Explanation, PartsThatDoNotAddUpAreRefused) {
   EXPECT_THROW(decimals_that_add_up({1.0, 2.0}, 3.1, 7), std::logic_error);
   EXPECT_THROW(decimals_that_add_up({4.0, -1.0}, 3.0, 7), std::logic_error);

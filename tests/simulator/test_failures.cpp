@@ -181,6 +181,53 @@ TEST(Failures, ARunThatNeverEndsSaysSoAndIsNotPlayed) {
   EXPECT_LT(trials, 1000);
 }
 
+TEST(Failures, TheVarianceIsThatOfPlayedRuns) {
+  std::uint64_t seed = 40;
+  for (const FailingRun &run : example_runs()) {
+    if (expected_recovery(run).failures < 1e-3) {
+      continue; // too rare for a variance
+    }
+    constexpr double trials = 20000.0;
+    const double error_s = play_failures(run, static_cast<std::int64_t>(trials), seed++).standard_error_s;
+    const double played = error_s * error_s * trials;
+    EXPECT_NEAR(expected_variance_s2(run), played, 0.1 * played); // a variance of 20000 runs is known to some 3 %
+    FailingRun worse = run;
+    worse.job_mtbf_s /= 1.5;
+    EXPECT_GT(std::abs(expected_variance_s2(worse) - played), 0.1 * played);
+  }
+}
+
+TEST(Failures, PercentilesInClosedFormAreThoseOfPlayedRunsWithManyFailures) {
+  // From scratch after 150 failures a run, and after many segments of two failures each, with failing restarts.
+  for (const FailingRun &run :
+       {FailingRun{1000.0, 200.0, 1000.0, 0.0, 20.0, 30.0}, FailingRun{50000.0, 100.0, 100.0, 10.0, 20.0, 50.0}}) {
+    const FailureTrials played = play_failures(run, 4000, 9);
+    ASSERT_EQ(played.trials, 4000);
+    const std::optional<RunPercentiles> closed = approximate_percentiles(run);
+    ASSERT_TRUE(closed.has_value());
+    const double spread_s = played.p95_s - played.p5_s;
+    EXPECT_NEAR(closed->p5_s, played.p5_s, 0.03 * spread_s);
+    EXPECT_NEAR(closed->p50_s, played.p50_s, 0.03 * spread_s);
+    EXPECT_NEAR(closed->p95_s, played.p95_s, 0.06 * spread_s);
+  }
+}
+
+TEST(Failures, RunsWithTooManyFailuresToPlayHavePercentilesInClosedForm) {
+  FailureOptions options;
+  options.device_mtbf_s = 8.0; // of eight devices: one second between failures
+  const FailureEstimate often = estimate_failures(std::nullopt, options, 8.0, 30.0, 0.0, 1);
+  EXPECT_EQ(often.simulated.trials, 0);
+  ASSERT_TRUE(often.approximate.has_value());
+  // e^30 attempts: exponential, so that its median is log 2 of the mean.
+  EXPECT_NEAR(often.approximate->p50_s, std::log(2.0) * often.expected.total_s, 1e-6 * often.expected.total_s);
+  EXPECT_NEAR(often.approximate->p95_s, std::log(20.0) * often.expected.total_s, 1e-6 * often.expected.total_s);
+  options.trials = 0; // none asked for
+  EXPECT_FALSE(estimate_failures(std::nullopt, options, 8.0, 30.0, 0.0, 1).approximate.has_value());
+  options.trials = 1000;
+  EXPECT_FALSE(estimate_failures(std::nullopt, options, 8.0, 3.0, 0.0, 1).approximate.has_value()); // played
+  EXPECT_FALSE(estimate_failures(std::nullopt, options, 8.0, 1e5, 0.0, 1).approximate.has_value()); // never ends
+}
+
 TEST(Failures, MoreFailuresNeverShortenARun) {
   for (const FailingRun &run : example_runs()) {
     const double total_s = expected_recovery(run).total_s;

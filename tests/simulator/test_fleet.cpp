@@ -97,6 +97,31 @@ TEST(Fleet, UnlikeNeighboursUseTheSlowerOfBothFarthestLinks) {
   EXPECT_NEAR(costs.message_s({2, 3, 2}), 1e-5, 1e-12);
 }
 
+TEST(Fleet, ALinkIsSharedByTheDevicesThatAreThere) {
+  // Two devices of a type in a node that has room for eight, on a bus that its flows divide: two of them, not eight.
+  machine::Machine bus = node_machine(1e-15, 8, 0.0, 1e-5);
+  bus.links[0].bandwidth_bytes_per_s = number(1e9);
+  bus.links[0].sharing = number(1.0);
+  const Fleet fleet({{bus, 2}, {node_machine(1e-15, 8, 1e-6, 1e-5), 6}});
+  SimulationOptions options = ring_options(8, chunk);
+  const PlanCosts costs(fleet, options);
+  EXPECT_NEAR(costs.message_s({0, 1, 0}), 2.0 * costs.block_bytes(0) / 1e9, 1e-9);
+  // The ring's engines say the same.
+  const double ring_s = simulate(fleet, options).time_s;
+  options.engine = Engine::plan;
+  EXPECT_NEAR(simulate(fleet, options).time_s, ring_s, close * ring_s);
+  EXPECT_NEAR(ring_s, 7.0 * costs.message_s({0, 1, 0}), 1e-3 * ring_s);
+}
+
+TEST(Fleet, BuffersHoldTheLongestTilesOfAllTypes) {
+  // Blocks of 100 tokens travel padded to 128, also to devices whose own tiles are of one token.
+  machine::Machine wide = free_network(pair_s);
+  wide.footprint.key_tile_tokens = 128;
+  const Simulation result = simulate(Fleet({{free_network(pair_s), 3}, {wide, 3}}), ring_options(6, 100));
+  EXPECT_EQ(result.memory_types[0].memory_peak_bytes, result.memory_types[1].memory_peak_bytes);
+  EXPECT_EQ(result.memory[memory::Purpose::communication], 64 + 2 * 128 * 64 * 4);
+}
+
 TEST(Fleet, MemoryIsCheckedOnEachType) {
   machine::Machine small = free_network(pair_s);
   small.name = "small";

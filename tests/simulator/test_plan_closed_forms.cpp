@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "simulator/plan_costs.hpp"
 #include "simulator/simulation.hpp"
 #include "tests/simulator/closed_form_machines.hpp"
 
@@ -235,6 +236,32 @@ TEST(PlanClosedForm, LayoutsOfMessagesCostALatencyOrACopy) {
   machine.links[0].latency_s = number(0.0);
   machine.links[0].bandwidth_bytes_per_s = number(1e300);
   EXPECT_NEAR(time_of(machine, options), 6.0 * tile_s + 5.0 * 0.5 * tile_s, close * packed);
+}
+
+TEST(PlanClosedForm, MessagesApartShakeHandsTwiceAndCrowdByTheShorterWay) {
+  // Keys and values apart under rendezvous: two messages of half the bytes, each with a handshake of its own or none.
+  machine::Machine machine = simple_machine(pair_s, 1e-6, 1e9);
+  SimulationOptions options = options_of(Schedule::ring, 4);
+  options.problem.layout = MessageLayout::separate;
+  const double bytes = PlanCosts(machine, options).block_bytes(0);
+  for (const auto &[threshold, handshakes] : {std::pair{0.4, 2.0}, {0.6, 0.0}}) {
+    machine.links[0].rendezvous = machine::Rendezvous{static_cast<std::int64_t>(threshold * bytes), number(1e-3)};
+    EXPECT_NEAR(PlanCosts(machine, options).message_s({0, 1, 0}), 2e-6 + bytes / 1e9 + handshakes * 1e-3, 1e-12);
+  }
+  // A half-duplex card carries what comes and goes: two messages of a ring, four of one in both directions.
+  machine::Machine half = simple_machine(pair_s, 0.0, 1e9);
+  half.links[0].duplex = machine::Duplex::half;
+  EXPECT_NEAR(PlanCosts(half, options_of(Schedule::ring, 4)).message_s({0, 1, 0}), 2.0 * bytes / 1e9, 1e-12);
+  EXPECT_NEAR(PlanCosts(half, options_of(Schedule::bidirectional_ring, 4)).message_s({0, 1, 0}), 4.0 * bytes / 1e9,
+              1e-12);
+  // In an all-gather a message goes the shorter way round: as many flows beside it forwards as backwards.
+  machine::Machine nodes = node_machine(pair_s, 4, 1e-6, 1e-5);
+  nodes.links[1].bandwidth_bytes_per_s = number(1e9);
+  nodes.links[1].sharing = number(1.0);
+  const PlanCosts gathered(nodes, options_of(Schedule::all_gather, 16));
+  EXPECT_EQ(gathered.message_s({0, 15, 0}), gathered.message_s({15, 0, 15}));
+  EXPECT_EQ(gathered.message_s({2, 15, 2}), gathered.message_s({13, 0, 13}));
+  EXPECT_LT(gathered.message_s({0, 15, 0}), gathered.message_s({0, 13, 0}));
 }
 
 TEST(PlanClosedForm, ChunksByWeightBalanceDevicesOfDifferentSpeed) {

@@ -161,5 +161,93 @@ TEST(Summary, TheBoundNamesWhatWouldHaveToBeFaster) {
   }
 }
 
+TEST(Summary, TheBoundLooksAtWholeStepsOfTheSlowestDevice) {
+  // Outer hops that take longer than a step's work, and have a round of steps to hide behind.
+  SimulationOptions rings = ring_options(16, 256);
+  rings.problem.schedule = Schedule::double_ring;
+  rings.problem.inner_ring_size = 4;
+  machine::Machine nodes = simple_machine(1e-9, 1e-9, 0.7e9);
+  simulator_tests::add_nodes(nodes, 4).bandwidth_bytes_per_s = number(1e12);
+  const Simulation hidden = simulate(nodes, rings);
+  EXPECT_GT(hidden.hop_s, hidden.work_s);
+  EXPECT_EQ(hidden.slowest.exposed_communication_s, 0.0);
+  EXPECT_EQ(hidden.bound, "compute");
+  // A block and a result, each shorter than the work, share a channel that is then busy for longer than it.
+  SimulationOptions backward = ring_options(16, 256);
+  backward.problem.pass = Pass::backward;
+  const Simulation both = simulate(simple_machine(1e-9, 1e-9, 1e9), backward);
+  EXPECT_LT(both.hop_s, both.work_s);
+  EXPECT_GT(both.slowest.exposed_communication_s, 0.1 * both.time_s);
+  EXPECT_EQ(both.bound, "bandwidth");
+  // Stragglers whose work takes longer than a hop that hides the others' work.
+  SimulationOptions slow = ring_options(1024, 256);
+  slow.straggler_share = 0.1;
+  slow.straggler_factor = 20.0;
+  const machine::Machine slow_links = simple_machine(1e-9, 1e-9, 0.5e9);
+  EXPECT_EQ(simulate(slow_links, ring_options(1024, 256)).bound, "bandwidth");
+  EXPECT_EQ(simulate(slow_links, slow).bound, "compute");
+}
+
+TEST(Summary, ADeviceThatWaitsForASlowerOnesResultIsBoundByWaiting) {
+  // The last result comes home from a device ten times slower to one that has long been done.
+  SimulationOptions options = ring_options(4, 256);
+  options.problem.pass = Pass::backward;
+  options.device_speeds = {1.0, 1.0, 1.0, 0.1};
+  const Simulation result = simulate(simple_machine(1e-9, 1e-9, 1e15), options);
+  EXPECT_NE(result.slowest.rank, 3);
+  EXPECT_GT(result.slowest.waiting_s, 0.5 * result.time_s);
+  EXPECT_EQ(result.bound, "waiting");
+}
+
+TEST(Summary, AnIntervalRestsOnRingsOfTheSameKind) {
+  // Rings whose ranks share cores were 20 to 30 % slower than predicted, the others 10 % to 5 % faster.
+  machine::Machine machine = simple_machine(1e-9, 1e-9, 1e15);
+  machine.core_sharing.cores = 2;
+  machine.core_sharing.neighbour_factor = number(1.0);
+  machine.core_sharing.idle_share = number(0.0);
+  machine.core_sharing.extra_step_s = number(0.0);
+  for (const auto &[shares, measured_s] : {std::pair{true, 1.2}, {true, 1.3}, {false, 0.9}, {false, 0.95}}) {
+    machine::HoldOut point;
+    point.shares_cores = shares;
+    point.measured_s = measured_s;
+    point.predicted_s = 1.0;
+    machine.hold_out.push_back(point);
+  }
+  SimulationOptions options = ring_options(4, 256);
+  const Simulation alone = simulate(machine, options);
+  EXPECT_DOUBLE_EQ(alone.time_low_s, 0.9 * alone.time_s);
+  EXPECT_DOUBLE_EQ(alone.time_high_s, 0.95 * alone.time_s);
+  EXPECT_DOUBLE_EQ(alone.time_confidence, 1.0 / 3.0);
+  options.ranks_on_node = 4;
+  const Simulation sharing = simulate(machine, options);
+  EXPECT_DOUBLE_EQ(sharing.time_low_s, 1.2 * sharing.time_s);
+  EXPECT_DOUBLE_EQ(sharing.time_high_s, 1.3 * sharing.time_s);
+}
+
+TEST(Summary, GradientsThatNobodyNeedsStayInSinglePrecision) {
+  // Replicated queries make gradients of other ranks' keys, in float32 whatever tensors are stored in.
+  SimulationOptions options = ring_options(4, 256, Mask::none, Placement::replicated_queries);
+  options.problem.pass = Pass::backward;
+  const std::int64_t home = 64 + 2 * 256 * 64 * 4;
+  EXPECT_EQ(simulate(half_precision(simple_machine(1e-9, 1e-6, 1e9)), options).memory[Purpose::workspace], home);
+}
+
+TEST(Summary, LatencyIsThatOfTheHopsThatAreTaken) {
+  // Within one node of eight the fabric's long latency is nobody's.
+  machine::Machine machine = simple_machine(1e-13, 1.0, 1e15);
+  machine::Link &node = simulator_tests::add_nodes(machine, 8);
+  node.latency_s = number(1e-9);
+  node.bandwidth_bytes_per_s = number(1e7);
+  EXPECT_EQ(simulate(machine, ring_options(8, 256)).bound, "bandwidth");
+  EXPECT_EQ(simulate(machine, ring_options(16, 256)).bound, "latency");
+  // What each message costs whatever its length is latency too, by whichever name.
+  machine::Machine overheads = simple_machine(1e-13, 1e-9, 1e15);
+  overheads.links[0].per_message_overhead_s = number(1e-2);
+  EXPECT_EQ(simulate(overheads, ring_options(16, 256)).bound, "latency");
+  SimulationOptions planned = ring_options(16, 256);
+  planned.engine = Engine::plan;
+  EXPECT_EQ(simulate(overheads, planned).bound, "latency");
+}
+
 } // namespace
 } // namespace ringscale::simulator

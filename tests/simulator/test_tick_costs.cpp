@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "problem/invalid_input.hpp"
 #include "simulator/engines.hpp"
 #include "simulator/noise.hpp"
 #include "simulator/strips.hpp"
@@ -91,11 +92,29 @@ TEST(NeighboursTimes, DifferByLessThanTwoOfTheLongestSteps) {
   EXPECT_GT(largest, 0.9); // the bound is not idle: one longest step apart does occur
 }
 
+TEST(TickScale, StepsThatCannotBeCountedAreRefusedAndNotCalledMinusInfinity) {
+  SimulationOptions ring = ring_options(8, 64);
+  SimulationOptions plan = ring;
+  plan.problem.pass = schedule::Pass::backward;
+  for (const SimulationOptions &options : {ring, plan}) {
+    for (const machine::Machine &machine :
+         {simple_machine(1e308, 1e-6, 1e9), simple_machine(1e-9, 1e300, 1e9), simple_machine(1e-9, 1e-6, 1e-300)}) {
+      EXPECT_THROW((void)simulate(machine, options), problem::InvalidInput);
+    }
+    // Large and small, but within reach.
+    for (const machine::Machine &machine : {simple_machine(1e200, 1e200, 1e9), simple_machine(1e-200, 1e-200, 1e300)}) {
+      const double time_s = simulate(machine, options).time_s;
+      EXPECT_TRUE(std::isfinite(time_s) && time_s > 0.0) << time_s;
+    }
+  }
+}
+
 TEST(Strips, CoverTheRingAndFillEachOthersGhosts) {
   for (std::uint64_t seed = 0; seed < 100; ++seed) {
     Draw draw(seed, 0x73747269U);
     const std::int64_t ring_size = Strips::smallest_ring + draw.below(5000);
-    const Strips strips(ring_size, 1 + draw.below(600));
+    // Widths of a few ranks are what many threads ask for.
+    const Strips strips(ring_size, 1 + draw.below(seed % 2 == 0 ? 600 : 20));
     ASSERT_EQ(strips.cells() % 2, 0);
     ASSERT_EQ(strips.ghost() % steps_per_noise_group, 0);
     EXPECT_EQ(strips.first_rank(0), 0);

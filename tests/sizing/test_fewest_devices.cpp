@@ -30,7 +30,8 @@ TEST(SmallestRing, EqualsTryingEverySize) {
                 const bool like_ring = candidate.schedule == ring.schedule && candidate.placement == ring.placement &&
                                        candidate.moving == ring.moving &&
                                        candidate.inner_ring_size == ring.inner_ring_size;
-                if ((like_ring || ranks == 1) && fits(machine, workload, candidate, tokens, budget)) {
+                if ((like_ring || (ranks == 1 && ring.schedule != schedule::Schedule::double_ring)) &&
+                    fits(machine, workload, candidate, tokens, budget)) {
                   expected = ranks;
                 }
               }
@@ -200,6 +201,17 @@ TEST(FewestDevices, SlowLinksAreLeftToSchedulesThatHideThem) {
         }));
   }
   EXPECT_TRUE(another_schedule) << "else the plain ring alone would do";
+}
+
+TEST(FewestDevices, RingsOfRingsAloneAreTwoGroupsAtLeast) {
+  // What a single device holds too: that is no double ring, and the answer must be one that is weighed.
+  const machine::Machine machine = small_machine(1e9);
+  Allowed double_rings;
+  double_rings.schedules = {schedule::Schedule::double_ring};
+  const FewestDevices answer = find_fewest_devices(machine, small_workload(machine), double_rings, 100, 0.0, 1000);
+  EXPECT_EQ(answer.devices, 8);
+  ASSERT_FALSE(answer.ranked.empty());
+  EXPECT_EQ(answer.ranked.front().configuration.inner_ring_size, 4);
 }
 
 TEST(FewestDevices, SaysWhatItLookedAt) {

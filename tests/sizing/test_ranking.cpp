@@ -257,7 +257,7 @@ TEST(Ranking, FullLinksArePreferredToHalfOfThem) {
                                          [](const Evaluation &one) { return one.configuration.ring_size == 16; });
   EXPECT_EQ(best.configuration.schedule, schedule::Schedule::bidirectional_ring);
   EXPECT_EQ(best.bound, "bandwidth");
-  EXPECT_THAT(explain_bound(best), ::testing::StartsWith("bandwidth: a hop takes"));
+  EXPECT_THAT(explain_bound(best), ::testing::StartsWith("bandwidth: a step's messages take"));
 }
 
 TEST(Ranking, RefusesBadQuestions) {
@@ -265,6 +265,10 @@ TEST(Ranking, RefusesBadQuestions) {
   const Workload workload = small_workload(machine);
   EXPECT_THROW((void)rank_configurations(machine, workload, Allowed(), 0, 4), problem::InvalidInput);
   EXPECT_THROW((void)rank_configurations(machine, workload, Allowed(), 4, 0), problem::InvalidInput);
+  // Rings of rings have eight ranks at least, so three tokens leave nothing to rank.
+  Allowed double_rings;
+  double_rings.schedules = {schedule::Schedule::double_ring};
+  EXPECT_THROW((void)rank_configurations(machine, workload, double_rings, 3, 16), problem::InvalidInput);
 }
 
 } // namespace
