@@ -49,6 +49,14 @@ std::ofstream open_new(const std::filesystem::path &path) {
   return file;
 }
 
+/// Closes a file whose every byte must have reached it: a full disk shows only now.
+void close(std::ofstream &file, const std::filesystem::path &path) {
+  file.close();
+  if (!file) {
+    throw InvalidInput("cannot write all of " + path.string() + "; is the disk full?");
+  }
+}
+
 /// The link through which a rank sends ('o') or receives ('i') on a channel.
 std::string port(char way, std::int64_t channel, std::int64_t rank) {
   std::string name(1, way);
@@ -60,15 +68,18 @@ std::string port(char way, std::int64_t channel, std::int64_t rank) {
 using Routes = std::map<std::pair<std::int64_t, std::int64_t>, std::int64_t>;
 
 void write_hosts(std::int64_t ring_size, const std::filesystem::path &folder) {
-  std::ofstream hosts = open_new(folder / "hosts.txt");
+  const std::filesystem::path path = folder / "hosts.txt";
+  std::ofstream hosts = open_new(path);
   for (std::int64_t rank = 0; rank < ring_size; ++rank) {
     hosts << "h" << rank << "\n";
   }
+  close(hosts, path);
 }
 
 void write_platform(const PlanCosts &costs, const Routes &routes, double units_per_s,
                     const std::filesystem::path &folder) {
-  std::ofstream platform = open_new(folder / "platform.xml");
+  const std::filesystem::path path = folder / "platform.xml";
+  std::ofstream platform = open_new(path);
   platform << "<?xml version='1.0'?>\n<!DOCTYPE platform SYSTEM \"https://simgrid.org/simgrid.dtd\">\n"
            << "<platform version=\"4.1\">\n<zone id=\"ring\" routing=\"Full\">\n";
   for (std::int64_t rank = 0; rank < costs.ring_size(); ++rank) {
@@ -89,6 +100,7 @@ void write_platform(const PlanCosts &costs, const Routes &routes, double units_p
              << "\"/></route>\n";
   }
   platform << "</zone>\n</platform>\n";
+  close(platform, path);
 }
 
 /// One rank's lines, from its plan.
@@ -96,8 +108,8 @@ class RankTrace {
 public:
   /// Sizes are times where units_per_s is above 0, else bytes.
   RankTrace(const PlanCosts &costs, const SimulationOptions &options, double units_per_s, std::int64_t rank,
-            std::ofstream file)
-      : costs_(costs), options_(options), units_per_s_(units_per_s), rank_(rank), file_(std::move(file)) {}
+            const std::filesystem::path &path)
+      : costs_(costs), options_(options), units_per_s_(units_per_s), rank_(rank), path_(path), file_(open_new(path)) {}
 
   void write(const schedule::LastSteps &last_steps, Routes &routes) {
     const schedule::RingPlan plan = schedule::ring_plan(costs_.problem(), last_steps, rank_);
@@ -114,6 +126,7 @@ public:
       add(one);
     }
     file_ << rank_ << " finalize\n";
+    close(file_, path_);
   }
 
 private:
@@ -232,6 +245,7 @@ private:
   const SimulationOptions &options_;
   double units_per_s_;
   std::int64_t rank_;
+  std::filesystem::path path_;
   std::ofstream file_;
   std::map<std::int64_t, std::vector<Due>> due_; ///< by step
 };
@@ -258,6 +272,29 @@ void require_smpi_ring_size(std::int64_t ring_size) {
   }
 }
 
+namespace {
+
+/// The platform only where sizes are times.
+void write_files(const PlanCosts &costs, const SimulationOptions &options, double units_per_s,
+                 const std::filesystem::path &folder) {
+  Routes routes;
+  const schedule::LastSteps last_steps(options.problem);
+  const std::filesystem::path list_path = folder / "traces.txt";
+  std::ofstream list = open_new(list_path);
+  for (std::int64_t rank = 0; rank < costs.ring_size(); ++rank) {
+    const std::filesystem::path file = folder / ("rank-" + std::to_string(rank) + ".txt");
+    RankTrace(costs, options, units_per_s, rank, file).write(last_steps, routes);
+    list << std::filesystem::absolute(file).string() << "\n";
+  }
+  close(list, list_path);
+  write_hosts(costs.ring_size(), folder);
+  if (units_per_s > 0.0) {
+    write_platform(costs, routes, units_per_s, folder);
+  }
+}
+
+} // namespace
+
 std::string write_smpi_trace(const machine::Fleet &fleet, const SimulationOptions &options,
                              const std::filesystem::path &folder, TraceSizes sizes) {
   validate(options);
@@ -277,17 +314,11 @@ std::string write_smpi_trace(const machine::Fleet &fleet, const SimulationOption
   if (sizes == TraceSizes::bytes) {
     units_per_s = 0.0;
   }
-  Routes routes;
-  const schedule::LastSteps last_steps(options.problem);
-  std::ofstream list = open_new(folder / "traces.txt");
-  for (std::int64_t rank = 0; rank < ring_size; ++rank) {
-    const std::filesystem::path file = folder / ("rank-" + std::to_string(rank) + ".txt");
-    RankTrace(costs, options, units_per_s, rank, open_new(file)).write(last_steps, routes);
-    list << std::filesystem::absolute(file).string() << "\n";
-  }
-  write_hosts(ring_size, folder);
-  if (sizes == TraceSizes::times) {
-    write_platform(costs, routes, units_per_s, folder);
+  try {
+    write_files(costs, options, units_per_s, folder);
+  } catch (...) {
+    std::filesystem::remove_all(folder, problem); // made above: nothing half-written stays
+    throw;
   }
   return "smpirun -np " + std::to_string(ring_size) + " -platform " + (folder / "platform.xml").string() +
          " -hostfile " + (folder / "hosts.txt").string() + " -replay " + (folder / "traces.txt").string() + " " +

@@ -4,10 +4,12 @@
 import copy
 import json
 import math
+import resource
+import signal
 import unittest
 from decimal import Decimal
 
-from program import ROOT, CommandLineTest, run
+from program import ROOT, CommandLineTest, own_lines, run
 
 MACHINES = ROOT / "experiments" / "machines"
 H100 = MACHINES / "h100_ndr.json"
@@ -201,6 +203,18 @@ class Simulate(CommandLineTest):
                 self.assertEqual(result.returncode, 2, result.stdout + result.stderr)
                 for word in words:
                     self.assertIn(word, result.stderr)
+
+    def test_a_full_disk_leaves_no_part_of_a_trace(self):
+        def short_files():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # else the signal ends the program before it sees the error
+            resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+        folder = self.folder / "smpi"
+        result = run(["simulate", *SHAPE, "--ring-size", "64", "--machine", H100, "--emit-trace", folder],
+                     preexec_fn=short_files)
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("disk", result.stderr)
+        self.assertEqual(len(own_lines(result.stderr)), 1)
+        self.assertFalse(folder.exists())
 
     def test_outputs_are_checked_before_any_work(self):
         one = ["simulate", *SHAPE, "--ring-size", "8", "--machine", H100]

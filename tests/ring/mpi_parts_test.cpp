@@ -158,8 +158,8 @@ TEST(Measurements, TakeSoManyBenchesInTurnThatNoneStaysInTheCaches) {
   const std::int64_t key = 128 * 2 * 32;
   const std::int64_t packed = kernels::packed_elements(1, 128, 2, 32);
   EXPECT_EQ(TileBench(tile).bytes(), 4 * (3 * query + 2 * key + packed + 2 * 96 * 4));
-  // Queries, output gradients and gradients; keys, values and gradients; two numbers of every row; the workspace.
-  EXPECT_GT(BackwardTileBench(tile).bytes(), 4 * (3 * query + 4 * key + 2 * 96 * 4));
+  // Queries, output gradients and gradients; keys, values and gradients; two numbers of every row; a workspace, if any.
+  EXPECT_GE(BackwardTileBench(tile).bytes(), 4 * (3 * query + 4 * key + 2 * 96 * 4));
 }
 
 TEST(Measurements, GiveTheAskedNumberOfPositiveSamples) {
