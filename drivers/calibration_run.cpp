@@ -345,7 +345,7 @@ CalibrationPlan validation_plan(int ranks, bool quick) {
                            : std::vector<std::int64_t>{64, 128, 192, 256, 384, 512, 768, 1024};
   plan.backward_tile_tokens = plan.tile_tokens;
   plan.reuse_tokens = quick ? std::vector<std::int64_t>{64, 128, 256} : std::vector<std::int64_t>{128, 256, 512, 1024};
-  plan.rounds = quick ? 3 : 9;
+  plan.rounds = quick ? 3 : 15;
   plan.tile_samples = plan.backward_tile_samples = plan.ring_samples = 1;
   plan.other_samples = quick ? 5 : 11;
   plan.message_samples = quick ? 5 : 3;
